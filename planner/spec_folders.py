@@ -293,7 +293,7 @@ def _spec_error(error: ValidationError, data: Mapping[str, Any], where: str) -> 
     place = f"{where}: {'.'.join(keys)}" if keys else where
     if first["type"] == "missing":
         return SpecError("a required field is missing", where=f"{where}: {_dotted(first['loc'])}")
-    if first["type"] == "extra_forbidden":
+    if first["type"] in {"extra_forbidden", "unexpected_keyword_argument"}:
         return SpecError("an unknown field", where=place, fix="Correct its spelling or remove it.")
     numeric = first["type"] in {"float_type", "int_type", "float_parsing", "int_parsing"}
     if numeric and isinstance(got, str):
@@ -308,12 +308,12 @@ def _spec_error(error: ValidationError, data: Mapping[str, Any], where: str) -> 
 
 
 def _locate(data: Any, location: tuple[int | str, ...]) -> tuple[list[str], Any]:
-    """Follow a location into the data; pydantic adds names of union members at its end."""
+    """Follow a location into the data; pydantic adds names of union members to it."""
     keys: list[str] = []
     for key in location:
         inside = isinstance(data, Mapping) and key in data
         if not inside and not (isinstance(data, list) and isinstance(key, int)):
-            break
+            continue
         data = data[key]
         keys.append(str(key)[:80])
     return keys, data

@@ -231,8 +231,8 @@ def format_quantity(value: float | str | None, unit: str) -> str:
     --------
     >>> format_quantity(131072, "bytes/token"), format_quantity(131072, "tokens")
     ('128.00 KiB/token', '131,072 tokens')
-    >>> format_quantity(12345.67, "tokens/s"), format_quantity(None, "tokens")
-    ('12,346 tokens/s', '–')
+    >>> format_quantity(12345.67, "tokens/s"), format_quantity(1, "devices")
+    ('12,346 tokens/s', '1 device')
     """
     if value is None:
         return "–"
@@ -247,4 +247,6 @@ def format_quantity(value: float | str | None, unit: str) -> str:
     if unit == "FLOP":
         return format_si(value, unit)
     number = f"{value:,.0f}" if value == int(value) or abs(value) >= 1000 else f"{value:.4g}"
-    return number if unit == "1" else f"{number} {unit}"
+    if unit == "1":
+        return number
+    return f"{number} {unit.removesuffix('s') if value == 1 else unit}"

@@ -13,7 +13,9 @@ def test_none_that_was_given_is_shown() -> None:
     assert "got" not in str(PlannerError("missing"))
 
 
-@pytest.mark.parametrize("value", ["x" * 10_000, [[["deep"] * 50] * 50], 10**5000])
+@pytest.mark.parametrize(
+    "value", ["x" * 10_000, [[["deep"] * 50] * 50], 10**5000], ids=["long", "nested", "huge"]
+)
 def test_shown_values_are_short(value: object) -> None:
     assert len(shown(value)) <= 120
 

@@ -1,0 +1,1 @@
+"""Speed of the planner itself; never a timed test."""

@@ -1,0 +1,291 @@
+"""The command line: results to stdout, messages to stderr, exit codes as documented.
+
+0 fine · 1 internal error · 2 bad input · 3 does not fit.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from planner.errors import PlannerError, ScenarioError
+from planner.units import parse_count
+from planner.version import __version__
+
+OK, INTERNAL_ERROR, BAD_INPUT, DOES_NOT_FIT = 0, 1, 2, 3
+
+Command = Callable[..., Any]
+
+_OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
+    (("-m", "--model"), {"required": True, "help": "Catalog id, Hugging Face id, or a file."}),
+    (("-d", "--device"), {"required": True, "help": "Device or node id, or a YAML file."}),
+    (("-n", "--devices"), {"help": "How many devices; tp × dp, or a whole node, without it."}),
+    (("--tp",), {"help": "Tensor-parallel ranks of a replica; chosen to fit without it."}),
+    (("--dp",), {"help": "Replicas."}),
+    (("--weights",), {"help": "Format of the weights; the checkpoint's own without it."}),
+    (("--activations",), {"help": "Format in which activations are multiplied."}),
+    (("--kv-cache-dtype",), {"help": "Format of keys and values."}),
+    (("--context",), {"help": "Tokens in each cache, such as 8192 or 32K."}),
+    (("--sequences",), {"default": "1", "help": "Sequences in flight over all replicas."}),
+    (("--isl",), {"help": "Prompt length; the context without it."}),
+    (("--osl",), {"help": "Output length."}),
+    (("--max-num-batched-tokens",), {"default": "8192", "help": "Most tokens in one step."}),
+)
+
+
+def _scenario_options(command: Command) -> Command:
+    for names, settings in reversed(_OPTIONS):
+        command = click.option(*names, **settings)(command)
+    return command
+
+
+def _format_option(*formats: str) -> Callable[[Command], Command]:
+    return click.option(
+        "--format", "form", type=click.Choice(formats), default=formats[0], show_default=True
+    )
+
+
+_output_option = click.option(
+    "-o", "--output", type=click.Path(dir_okay=False), help="Write the result to a file."
+)
+
+
+def _plan(options: Mapping[str, str | None]) -> Any:
+    from planner import Scenario, load_hardware, load_model, plan
+
+    def count(name: str) -> int | None:
+        value = options[name]
+        return None if value is None else parse_count(value, where=f"--{name.replace('_', '-')}")
+
+    most = {"max_num_batched_tokens", "sequences", "devices"}
+    numbers = {name: count(name) for name in ("tp", "dp", "context", "isl", "osl", *most)}
+    hardware = load_hardware(str(options["device"]), numbers.pop("devices"))
+    if options["devices"] is None and hardware.node is None:
+        hardware = replace(hardware, devices=(numbers["tp"] or 1) * (numbers["dp"] or 1))
+    scenario = Scenario(
+        model=load_model(
+            str(options["model"]), weights_given=options["weights"] is not None
+        ),
+        hardware=hardware,
+        weights=options["weights"],
+        activations=options["activations"],
+        kv_cache_dtype=options["kv_cache_dtype"],
+        **numbers,  # type: ignore[arg-type]
+    )
+    return plan(scenario)
+
+
+def _write(text: str, output: str | None) -> None:
+    if output is None:
+        click.echo(text)
+        return
+    _write_file(output, (text + "\n").encode())
+
+
+def _write_file(output: str, content: bytes) -> None:
+    try:
+        Path(output).write_bytes(content)
+    except OSError as error:
+        raise ScenarioError(
+            f"cannot be written: {error.strerror}", where="-o", got=output
+        ) from error
+    click.echo(f"wrote {output}", err=True)
+
+
+def _json(data: object) -> str:
+    return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="planner")
+def cli() -> None:
+    """Plan LLM inference: does it fit, how fast can it be, what would have to change."""
+
+
+@cli.command("plan")
+@_scenario_options
+@_format_option("table", "json")
+@_output_option
+def plan_command(form: str, output: str | None, **options: str | None) -> int:
+    """Answer one scenario: memory, floor times, limits, verdict."""
+    answer = _plan(options)
+    if form == "json":
+        text = _json(answer.to_dict())
+    else:
+        from planner.tables import plan_text
+
+        text = plan_text(answer)
+    _write(text, output)
+    return OK if answer.fits else DOES_NOT_FIT
+
+
+@cli.command("explain")
+@click.argument("figure", required=False)
+@_scenario_options
+@_format_option("table", "json")
+@_output_option
+def explain_command(
+    figure: str | None, form: str, output: str | None, **options: str | None
+) -> int:
+    """Show how FIGURE came about, such as memory.per_device.cache_bytes; all without it."""
+    from planner.explain import EXPLAIN
+    from planner.tables import explanation_text
+
+    answer = _plan(options)
+    found = [answer.explain(path) for path in ([figure] if figure else EXPLAIN)]
+    if form == "json":
+        data = [explanation.to_dict() for explanation in found]
+        _write(_json(data[0] if figure else data), output)
+    else:
+        _write("\n\n".join(explanation_text(explanation) for explanation in found), output)
+    return OK
+
+
+@cli.command("report")
+@_scenario_options
+@click.option("--share-link", help="A link to put into the report.")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(dir_okay=False),
+    help="The file; its suffix says which format: .pdf, .xlsx, .html, .md or .json.",
+)
+def report_command(output: str, share_link: str | None, **options: str | None) -> int:
+    """Write a report of one scenario."""
+    from planner.report import format_of, write
+
+    form = format_of(output)
+    answer = _plan(options)
+    _write_file(output, write(answer, form, share_link=share_link))
+    return OK if answer.fits else DOES_NOT_FIT
+
+
+@cli.command("models")
+@_format_option("table", "json")
+@_output_option
+def models_command(form: str, output: str | None) -> int:
+    """List the models of the catalog."""
+    from planner.importers import describe_catalog
+    from planner.tables import align
+
+    entries = describe_catalog()
+    if form == "json":
+        _write(_json([asdict(entry) for entry in entries]), output)
+        return OK
+    rows = [["id", "parameters", "context", "Hugging Face id"]]
+    for entry in entries:
+        context = "-" if entry.usable_context is None else f"{entry.usable_context:,}"
+        rows.append([entry.id, f"{entry.parameters:,}", context, entry.hf_id or ""])
+    _write(align(rows, right=[1, 2]), output)
+    return OK
+
+
+@cli.command("devices")
+@_format_option("table", "json")
+@_output_option
+def devices_command(form: str, output: str | None) -> int:
+    """List devices and nodes with the figures that plans rest on."""
+    from planner.hardware import describe_catalog
+    from planner.tables import align
+    from planner.units import format_bytes, format_si
+
+    entries = describe_catalog()
+    if form == "json":
+        _write(_json(entries), output)
+        return OK
+    rows = [["id", "name", "devices", "capacity", "bandwidth", "bf16 dense"]]
+    for entry in entries:
+        rate = entry["rates_flops_per_s"].get("bf16")
+        rows.append(
+            [
+                entry["id"],
+                entry["name"],
+                str(entry["devices"]),
+                format_bytes(entry["capacity_bytes"]),
+                format_si(entry["memory_bandwidth_bytes_per_s"], "B/s"),
+                format_si(rate, "FLOP/s") if rate else "-",
+            ]
+        )
+    _write(align(rows, right=[2, 3, 4, 5]), output)
+    return OK
+
+
+@cli.command("lint")
+def lint_command() -> int:
+    """Check every specification: figures cited, sources used, counts exact."""
+    from planner.hardware import lint_hardware
+    from planner.importers import lint_models
+
+    problems = [*lint_hardware(), *lint_models()]
+    for problem in problems:
+        click.echo(problem)
+    click.echo(f"{len(problems)} problems", err=True)
+    return BAD_INPUT if problems else OK
+
+
+@cli.command("ui")
+@click.option("--port", default="8501", show_default=True, help="Port on 127.0.0.1.")
+@click.option("--address", default="127.0.0.1", show_default=True, help="Address to listen on.")
+def ui_command(port: str, address: str) -> NoReturn:
+    """Open the planner in a browser."""
+    from planner.spec_folders import application
+
+    number = parse_count(port, where="--port", most=65_535)
+    command = [sys.executable, "-m", "streamlit", "run", str(application())]
+    command += ["--server.address", address, "--server.port", str(number)]
+    sys.stdout.flush()
+    os.execv(sys.executable, command)
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line and exit.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        Arguments; those of the process without them.
+    """
+    sys.exit(run(arguments))
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run the command line and return the exit code; one paragraph to stderr on bad input.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        Arguments; those of the process without them.
+
+    Returns
+    -------
+    int
+        The exit code. [1]
+    """
+    try:
+        return int(cli.main(arguments, prog_name="planner", standalone_mode=False) or OK)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+    except click.ClickException as error:
+        click.echo(f"{error.format_message().rstrip('.')}. See planner --help.", err=True)
+    except PlannerError as error:
+        click.echo(str(error), err=True)
+    except (click.Abort, BrokenPipeError, KeyboardInterrupt):
+        return INTERNAL_ERROR
+    except Exception as error:
+        if os.environ.get("PLANNER_DEBUG"):
+            raise
+        click.echo(
+            f"internal error: {type(error).__name__}: {error}. This is a defect of the planner; "
+            "PLANNER_DEBUG=1 shows where.",
+            err=True,
+        )
+        return INTERNAL_ERROR
+    return BAD_INPUT

@@ -1,0 +1,1 @@
+"""What a deployment takes: memory per device and seconds per step."""

@@ -1,0 +1,361 @@
+"""A scenario with every open choice made: formats, layout, load. Each choice is on record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from planner.arrays import ceil_div
+from planner.cost.limits import MOST_SEQUENCES, MOST_TOKENS
+from planner.cost.memory import RankMemory
+from planner.errors import LayoutError, PrecisionError, ScenarioError
+from planner.hardware import Device, Link, load_runtime
+from planner.model import Execution, Layout, Model
+from planner.model.storage import (
+    CACHE_FORMATS,
+    COMPUTE_FORMATS,
+    WEIGHT_FORMATS,
+    Format,
+    WeightScheme,
+    find_format,
+)
+from planner.scenario import DEFAULT_CONTEXT_TOKENS, Scenario
+from planner.units import parse_count
+
+MOST_DEVICES = 65_536
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """What is in flight.
+
+    Parameters
+    ----------
+    context : int
+        Tokens in each cache. [tokens]
+    isl : int
+        Prompt tokens. [tokens]
+    osl : int or None
+        Output tokens, where given. [tokens]
+    sequences : int
+        Sequences over all replicas. [1]
+    """
+
+    context: int
+    isl: int
+    osl: int | None
+    sequences: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """A scenario ready to be computed.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        The question as asked.
+    execution : Execution
+        Formats and layout.
+    load : Load
+        What is in flight.
+    link : Link or None
+        What joins tensor-parallel ranks; None for one rank.
+    memory : RankMemory
+        Memory of the fullest rank.
+    assumptions, warnings : tuple of str
+        What was assumed, and what the reader should know.
+    """
+
+    scenario: Scenario
+    execution: Execution
+    load: Load
+    link: Link | None
+    memory: RankMemory
+    assumptions: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def layout(self) -> Layout:
+        """Parallel sizes."""
+        return self.execution.layout
+
+    @property
+    def replica_sequences(self) -> int:
+        """Sequences of the fullest replica. [1]."""
+        return int(ceil_div(self.load.sequences, self.layout.dp))
+
+
+def resolve(scenario: Scenario) -> Deployment:
+    """Make every choice that a scenario leaves open.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        The question.
+
+    Returns
+    -------
+    Deployment
+        With the choices named in ``assumptions``.
+
+    Raises
+    ------
+    ScenarioError
+        A number is out of range, or numbers contradict each other.
+    LayoutError
+        The model or the devices do not admit the layout.
+    PrecisionError
+        A format is unknown, or the device has no rate for it.
+    """
+    assumptions: list[str] = []
+    warnings = list(scenario.model.warnings)
+    load = _resolve_load(scenario, assumptions, warnings)
+    execution = _resolve_formats(scenario, assumptions)
+    memory = _resolve_layout(scenario, execution, load, assumptions)
+    device = scenario.hardware.device
+    link = _link(scenario, memory.tp, warnings)
+    if device.capacity_basis != "visible":
+        warnings.append(
+            f"No driver-visible capacity is known for {device.name}; the "
+            f"{device.capacity_basis} figure is used and may be too high."
+        )
+    warnings.extend(_unverified(device, memory.execution))
+    return Deployment(
+        scenario=scenario,
+        execution=memory.execution,
+        load=load,
+        link=link,
+        memory=memory,
+        assumptions=(*assumptions, *_standing_assumptions(memory, load)),
+        warnings=tuple(warnings),
+    )
+
+
+def _resolve_load(scenario: Scenario, assumptions: list[str], warnings: list[str]) -> Load:
+    isl = _count(scenario.isl, "--isl")
+    osl = _count(scenario.osl, "--osl")
+    context = _count(scenario.context, "--context")
+    usable = scenario.model.usable_context
+    asked = (isl or 0) + (osl or 0)
+    if context is None and isl is not None:
+        context = asked
+    elif context is None:
+        context = min(DEFAULT_CONTEXT_TOKENS, usable or DEFAULT_CONTEXT_TOKENS)
+        assumptions.append(f"No context was given: {context:,} tokens are assumed.")
+    elif asked > context:
+        raise ScenarioError(
+            "prompt and output do not fit into the context",
+            where="--isl + --osl",
+            got=asked,
+            allowed=f"at most --context = {context:,}",
+            fix="Raise --context, or leave it away.",
+        )
+    if usable is not None and context > usable:
+        warnings.append(
+            f"{context:,} tokens are beyond the {usable:,} that the positions of "
+            f"{scenario.model.name} are good for."
+        )
+    return Load(
+        context=context,
+        isl=isl if isl is not None else max(context - (osl or 0), 1),
+        osl=osl,
+        sequences=parse_count(scenario.sequences, where="--sequences", most=MOST_SEQUENCES),
+    )
+
+
+def _count(value: int | None, where: str) -> int | None:
+    return None if value is None else parse_count(value, where=where, most=MOST_TOKENS - 1)
+
+
+def weight_scheme(model: Model, name: str | None) -> WeightScheme:
+    """Return how weights are stored.
+
+    Parameters
+    ----------
+    model : Model
+        Gives the checkpoint's own storage.
+    name : str or None
+        A weight format; the checkpoint's own without it.
+
+    Returns
+    -------
+    WeightScheme
+        Scalar formats hold for all tensors, quantised ones for matrices; where the checkpoint is
+        in the named format, for the matrices it quantises.
+
+    Raises
+    ------
+    PrecisionError
+        No such format.
+    """
+    checkpoint = model.checkpoint
+    base = find_format("the checkpoint", checkpoint.dtype, WEIGHT_FORMATS)
+    own = checkpoint.quantised
+    if name is None or name == own:
+        quantised = base if own is None else find_format("the checkpoint", own, WEIGHT_FORMATS)
+        return WeightScheme(base=base, quantised=quantised, roles=frozenset(checkpoint.roles))
+    found = find_format("weights", name, WEIGHT_FORMATS)
+    if found.is_scalar and found.bits >= 16:
+        return WeightScheme(base=found, quantised=found)
+    return WeightScheme(base=base, quantised=found)
+
+
+def _resolve_formats(scenario: Scenario, assumptions: list[str]) -> Execution:
+    device = scenario.hardware.device
+    scheme = weight_scheme(scenario.model, scenario.weights)
+    given = scenario.activations
+    if given is not None:
+        activations = find_format("activations", given, COMPUTE_FORMATS)
+        stream = activations if activations.bits >= 16 else scheme.base
+    else:
+        stream = scheme.base
+        activations = _operand(scheme, stream, device)
+        if activations is not stream:
+            assumptions.append(
+                f"{scheme.name} weights are multiplied in {activations.name}, the activations "
+                f"being quantised on the way."
+            )
+        elif scheme.quantised.bits < 16:
+            assumptions.append(
+                f"{scheme.name} weights are widened to {stream.name} before they are multiplied."
+            )
+    for fmt in {stream.name: stream, activations.name: activations}.values():
+        device.rate(fmt.precision)
+    name = scenario.kv_cache_dtype
+    cache = stream if name is None else find_format("the KV cache", name, CACHE_FORMATS)
+    return Execution(weights=scheme, activations=activations, stream=stream, cache=cache)
+
+
+def _operand(scheme: WeightScheme, stream: Format, device: Device) -> Format:
+    """Eight-bit weights are multiplied in eight bits where the device can, others widened."""
+    quantised = scheme.quantised
+    if quantised.bits == 8 and quantised.precision in device.rates:
+        return COMPUTE_FORMATS[quantised.precision]
+    return stream
+
+
+def rank_memory(scenario: Scenario, execution: Execution) -> RankMemory:
+    """Return the memory of the fullest rank under a layout.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        Gives model, device and chunk size.
+    execution : Execution
+        Formats and layout.
+
+    Returns
+    -------
+    RankMemory
+        A function of context and sequences.
+
+    Raises
+    ------
+    LayoutError
+        The ranks do not divide the model.
+    """
+    return RankMemory.of(
+        scenario.model,
+        execution,
+        load_runtime(),
+        capacity_bytes=scenario.hardware.device.capacity_bytes,
+        step_tokens=parse_count(
+            scenario.max_num_batched_tokens, where="--max-num-batched-tokens", most=2**24
+        ),
+    )
+
+
+def _resolve_layout(
+    scenario: Scenario, execution: Execution, load: Load, assumptions: list[str]
+) -> RankMemory:
+    layout = _given_layout(scenario)
+    if layout is not None:
+        scenario.model.check_layout(layout)
+        return rank_memory(scenario, replace(execution, layout=layout))
+    devices = scenario.hardware.devices
+    sizes = [tp for tp in _divisors(devices) if scenario.model.admits(tp)]
+    chosen = _smallest_that_fits(scenario, execution, load, sizes)
+    if devices > 1:
+        dp = devices // chosen.tp
+        assumptions.append(
+            f"The layout was chosen: the fewest tensor-parallel ranks that hold the load, or the "
+            f"most the model admits (tp {chosen.tp}, dp {dp})."
+        )
+    return chosen
+
+
+def _given_layout(scenario: Scenario) -> Layout | None:
+    tp = None if scenario.tp is None else parse_count(scenario.tp, where="--tp", most=MOST_DEVICES)
+    dp = None if scenario.dp is None else parse_count(scenario.dp, where="--dp", most=MOST_DEVICES)
+    devices = scenario.hardware.devices
+    if tp is None and dp is None:
+        return None
+    if tp is None:
+        tp = devices // dp if dp and devices % dp == 0 else 0
+    elif dp is None:
+        dp = devices // tp if devices % tp == 0 else 0
+    if not tp or not dp or tp * dp != devices:
+        raise LayoutError(
+            "the layout does not use the devices",
+            where="--tp × --dp",
+            got=f"tp {scenario.tp}, dp {scenario.dp} on {devices} devices",
+            allowed=f"tp × dp = {devices}",
+            fix="Change -n, --tp or --dp.",
+        )
+    return Layout(tp=tp, dp=dp)
+
+
+def _divisors(number: int) -> Iterable[int]:
+    return (n for n in range(1, number + 1) if number % n == 0)
+
+
+def _smallest_that_fits(
+    scenario: Scenario, execution: Execution, load: Load, sizes: list[int]
+) -> RankMemory:
+    for tp in sizes:
+        layout = Layout(tp=tp, dp=scenario.hardware.devices // tp)
+        memory = rank_memory(scenario, replace(execution, layout=layout))
+        if memory.fits(load.context, ceil_div(load.sequences, layout.dp)):
+            break
+    return memory
+
+
+def _link(scenario: Scenario, tp: int, warnings: list[str]) -> Link | None:
+    if tp == 1:
+        return None
+    link, note = scenario.hardware.link(tp)
+    if link is None:
+        raise LayoutError(
+            f"nothing is known about what joins several {scenario.hardware.device.name}",
+            where="--tp",
+            got=tp,
+            allowed="1",
+            fix="Give a spec file with a link, or use replicas.",
+        )
+    if note:
+        warnings.append(note)
+    return link
+
+
+def _unverified(device: Device, execution: Execution) -> Iterable[str]:
+    rates = {f"rates.{fmt.precision}" for fmt in (execution.stream, execution.activations)}
+    used = rates | {"memory.bandwidth", f"memory.{device.capacity_basis}_capacity"}
+    for key in sorted(used & set(device.unverified)):
+        yield f"{device.name}: the figure {key} has not been verified in its source."
+
+
+def _standing_assumptions(memory: RankMemory, load: Load) -> tuple[str, ...]:
+    chunk = min(memory.step_tokens, load.sequences * load.context)
+    return (
+        "Times are floors: every operation at the device's peak rate or bandwidth (efficiency 1), "
+        "no launch time, no overlap between operations.",
+        "FLOP count matrix products, convolutions and scans; norms, rotations, softmax and "
+        "activation functions count as bytes.",
+        "Prefill reads all prompts in one pass and makes logits for the last token of each.",
+        f"Activations are those of a step of {chunk:,} tokens.",
+        "Caches are contiguous, without pages or padding; no engine's own reserves are added.",
+    )
+
+
+__all__ = ["Deployment", "Load", "PrecisionError", "rank_memory", "resolve", "weight_scheme"]

@@ -1,0 +1,207 @@
+"""What a layer remembers of each sequence: descriptors from which any engine's bytes follow."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from planner.arrays import Numeric, minimum
+from planner.model.execution import Execution
+from planner.model.layout import Section
+from planner.model.storage import Format
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenCache:
+    """Keys and values kept per token, up to a window.
+
+    Parameters
+    ----------
+    kind : {"full", "sliding"}
+        Whether tokens are ever dropped.
+    heads : Section
+        Key-value heads and how ranks share them.
+    key_dim, value_dim : int
+        Width of one head's key and value. [elements]
+    window : int, optional
+        Tokens kept, the newest included; None keeps all. [tokens]
+    """
+
+    kind: Literal["full", "sliding"]
+    heads: Section
+    key_dim: int
+    value_dim: int
+    window: int | None = None
+
+    def tokens(self, context: Numeric) -> Numeric:
+        """Return how many tokens are kept at a context.
+
+        Parameters
+        ----------
+        context : numeric
+            Tokens seen. [tokens]
+
+        Returns
+        -------
+        numeric
+            ``min(context, window)``. [tokens]
+
+        References
+        ----------
+        jiang-2023
+
+        Examples
+        --------
+        >>> TokenCache(
+        ...     kind="sliding",
+        ...     heads=Section(8, 1, "KV heads"),
+        ...     key_dim=128,
+        ...     value_dim=128,
+        ...     window=4096,
+        ... ).tokens(32768)
+        4096
+        """
+        return context if self.window is None else minimum(context, self.window)
+
+    def token_bytes(self, execution: Execution, *, tp: int) -> int:
+        """Return the bytes of one token on the fullest rank.
+
+        Parameters
+        ----------
+        execution : Execution
+            Gives the cache format.
+        tp : int
+            Tensor-parallel ranks; 1 for the whole. [1]
+
+        Returns
+        -------
+        int
+            ``heads · (key + value)`` in the cache format. [bytes]
+
+        References
+        ----------
+        ainslie-2023
+
+        Examples
+        --------
+        >>> from planner.model.execution import half
+        >>> TokenCache(
+        ...     kind="full", heads=Section(8, 1, "KV heads"), key_dim=128, value_dim=128
+        ... ).token_bytes(half(), tp=1)
+        4096
+        """
+        fmt = execution.cache
+        pair = fmt.vector_bytes(self.key_dim) + fmt.vector_bytes(self.value_dim)
+        return int(self.heads.units_on_rank(tp) * pair)
+
+    def sequence_bytes(self, context: Numeric, execution: Execution, *, tp: int) -> Numeric:
+        """Return the bytes of one sequence on the fullest rank.
+
+        Parameters
+        ----------
+        context : numeric
+            Tokens seen. [tokens]
+        execution : Execution
+            Gives the cache format.
+        tp : int
+            Tensor-parallel ranks; 1 for the whole. [1]
+
+        Returns
+        -------
+        numeric
+            Exact size. [bytes]
+
+        Examples
+        --------
+        >>> from planner.model.execution import half
+        >>> TokenCache(
+        ...     kind="full", heads=Section(8, 1, "KV heads"), key_dim=128, value_dim=128
+        ... ).sequence_bytes(1024, half(), tp=1)
+        4194304
+        """
+        return self.tokens(context) * self.token_bytes(execution, tp=tp)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateCache:
+    """A state of fixed size per sequence, whatever the context.
+
+    Parameters
+    ----------
+    kind : {"state", "convolution"}
+        A recurrent state, or the last columns of a convolution's input.
+    sections : tuple of Section
+        The split axis.
+    shape : tuple of int
+        The other axes. [elements]
+    format : Format, optional
+        Its own format; the residual stream's without one.
+    """
+
+    kind: Literal["state", "convolution"]
+    sections: tuple[Section, ...]
+    shape: tuple[int, ...]
+    format: Format | None = None
+
+    def token_bytes(self, execution: Execution, *, tp: int) -> int:
+        """Return the bytes one more token adds: none.
+
+        Parameters
+        ----------
+        execution : Execution
+            Not used.
+        tp : int
+            Not used. [1]
+
+        Returns
+        -------
+        int
+            Zero. [bytes]
+
+        Examples
+        --------
+        >>> from planner.model.execution import half
+        >>> StateCache(kind="state", sections=(), shape=(1,)).token_bytes(half(), tp=1)
+        0
+        """
+        del execution, tp
+        return 0
+
+    def sequence_bytes(self, context: Numeric, execution: Execution, *, tp: int) -> int:
+        """Return the bytes of one sequence on the fullest rank.
+
+        Parameters
+        ----------
+        context : numeric
+            Not used: the state does not grow. [tokens]
+        execution : Execution
+            Gives the format where the state has none of its own.
+        tp : int
+            Tensor-parallel ranks; 1 for the whole. [1]
+
+        Returns
+        -------
+        int
+            Exact size. [bytes]
+
+        References
+        ----------
+        dao-2024
+
+        Examples
+        --------
+        >>> from planner.model.execution import half
+        >>> from planner.model.storage import FP32
+        >>> StateCache(
+        ...     kind="state", sections=(Section(80, 64, "heads"),), shape=(128,), format=FP32
+        ... ).sequence_bytes(1, half(), tp=1)
+        2621440
+        """
+        del context
+        width = sum(section.units_on_rank(tp) * section.width for section in self.sections)
+        fmt = self.format or execution.stream
+        return width * math.prod(self.shape) * fmt.bits // 8
+
+
+Cache = TokenCache | StateCache

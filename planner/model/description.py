@@ -1,0 +1,310 @@
+"""A model as plain data, the way catalog files hold it, and back.
+
+A part's fields and their ranges are declared once, on the part itself; this file adds only how
+parts stand together: named blocks, and the stack as a list of runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from itertools import groupby
+from typing import Annotated, Any, Literal, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from planner.errors import SpecError
+from planner.model.bounds import MOST_CONTEXT_TOKENS, MOST_LAYERS, Name
+from planner.model.embedding import Embedding, Head
+from planner.model.feed_forward import Dense, MixtureOfExperts
+from planner.model.mixers.attention import Attention
+from planner.model.mixers.state_space import Mamba2
+from planner.model.model import Checkpoint, Layer, Model
+from planner.model.norm import Norm
+from planner.model.part import Part
+from planner.model.storage import WEIGHT_FORMATS
+from planner.model.tensor import Role
+from planner.sources import Identifier, Source
+from planner.spec_folders import validate
+
+SCHEMA_VERSION = 1
+
+_MOST_PERIOD = 16
+_IN_ROWS = {"checkpoint", "embedding", "blocks", "layers", "final", "head"}
+
+AnyPart = Annotated[
+    Attention | Mamba2 | Dense | MixtureOfExperts | Norm, Field(discriminator="kind")
+]
+HuggingFaceId = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9_.\-]{1,96}/[A-Za-z0-9_.\-]{1,96}$")
+]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=400)]
+
+
+class Run(BaseModel):
+    """Blocks that follow one another, the whole row of them ``repeat`` times."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    blocks: Annotated[tuple[Name, ...], Field(min_length=1, max_length=MOST_LAYERS)]
+    repeat: Annotated[int, Field(strict=True, ge=1, le=MOST_LAYERS)] = 1
+
+
+class ModelDescription(BaseModel):
+    """The content of a catalog file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+    schema_version: Literal[1]
+    id: Identifier
+    name: Text
+    hf_id: HuggingFaceId | None = None
+    aliases: tuple[HuggingFaceId, ...] = ()
+    parameters: Annotated[int, Field(strict=True, ge=1)]
+    usable_context: Annotated[int, Field(strict=True, ge=1, le=MOST_CONTEXT_TOKENS)] | None
+    warnings: tuple[Text, ...] = ()
+    checkpoint: Checkpoint
+    embedding: Embedding
+    blocks: Annotated[
+        dict[Name, Annotated[tuple[AnyPart, ...], Field(min_length=1, max_length=100)]],
+        Field(min_length=1, max_length=MOST_LAYERS),
+    ]
+    layers: Annotated[tuple[Run, ...], Field(min_length=1, max_length=MOST_LAYERS)]
+    final: Annotated[tuple[AnyPart, ...], Field(max_length=100)] = ()
+    head: Head
+    sources: dict[Identifier, Source]
+
+
+def model_from_description(data: Mapping[str, Any], where: str) -> Model:
+    """Return the model that plain data describe.
+
+    Parameters
+    ----------
+    data : mapping
+        The content of a catalog file.
+    where : str
+        The file, for errors.
+
+    Returns
+    -------
+    Model
+        Its parameters add up to the stated count.
+
+    Raises
+    ------
+    SpecError
+        Names file and field; also raised if the tensors do not add up to ``parameters``.
+    """
+    said = validate(ModelDescription, data, where)
+    model = Model(
+        id=said.id,
+        name=said.name,
+        embedding=said.embedding,
+        layers=_unrolled(said, where),
+        final=said.final,
+        head=said.head,
+        usable_context=said.usable_context,
+        checkpoint=said.checkpoint,
+        hf_id=said.hf_id,
+        aliases=said.aliases,
+        sources=dict(said.sources),
+        warnings=said.warnings,
+    )
+    check_model(model, where)
+    if model.parameters != said.parameters:
+        raise SpecError(
+            f"the tensors add up to {model.parameters:,} parameters",
+            where=f"{where}: parameters",
+            got=said.parameters,
+            fix="Correct the count, or the dimensions that give it.",
+        )
+    return model
+
+
+def _unrolled(said: ModelDescription, where: str) -> tuple[Layer, ...]:
+    if sum(len(run.blocks) * run.repeat for run in said.layers) > MOST_LAYERS:
+        raise SpecError(
+            "too many layers", where=f"{where}: layers", allowed=f"at most {MOST_LAYERS:,}"
+        )
+    layers = {name: Layer(name, parts) for name, parts in said.blocks.items()}
+    named = [name for run in said.layers for name in run.blocks * run.repeat]
+    for name in named:
+        if name not in layers:
+            raise SpecError(
+                "no such block", where=f"{where}: layers", got=name, allowed=", ".join(layers)
+            )
+    unused = set(layers).difference(named)
+    if unused:
+        raise SpecError(f"a block that no layer uses: {min(unused)}", where=f"{where}: blocks")
+    return tuple(layers[name] for name in named)
+
+
+def check_model(model: Model, where: str) -> None:
+    """Raise unless the parts of a model fit together.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    where : str
+        Its file, for errors.
+
+    Raises
+    ------
+    SpecError
+        Widths differ, heads are not evenly shared, or a format is unknown.
+    """
+    for layer, part, _ in model.parts:
+        place = f"{where}: {layer}"
+        width = part.width if isinstance(part, Norm) else getattr(part, "hidden", model.hidden)
+        if width != model.hidden:
+            raise SpecError(
+                "another width than the residual stream's",
+                where=place,
+                got=width,
+                allowed=f"{model.hidden:,}, as the embedding says",
+            )
+        _check_part(part, place)
+    if model.head.width != model.embedding.width and model.head.tied:
+        raise SpecError("a tied head as wide as no token table", where=f"{where}: head.width")
+    if model.head.vocabulary != model.embedding.vocabulary and model.head.tied:
+        raise SpecError("a tied head of another vocabulary", where=f"{where}: head.vocabulary")
+    _check_checkpoint(model.checkpoint, f"{where}: checkpoint")
+
+
+def _check_part(part: Part, place: str) -> None:
+    if isinstance(part, Attention) and part.query_heads % part.kv_heads:
+        raise SpecError(
+            "KV heads that query heads cannot share evenly",
+            where=place,
+            got=part.kv_heads,
+            allowed=f"a divisor of {part.query_heads:,}",
+        )
+    if isinstance(part, Attention) and (part.rotary_dim or 0) > part.head_dim:
+        raise SpecError("more rotated than a head is wide", where=place, got=part.rotary_dim)
+    if isinstance(part, Mamba2) and part.heads % part.groups:
+        raise SpecError(
+            "groups that heads cannot share evenly",
+            where=place,
+            got=part.groups,
+            allowed=f"a divisor of {part.heads:,}",
+        )
+    if isinstance(part, MixtureOfExperts) and part.top_k > part.experts:
+        raise SpecError(
+            "more experts per token than there are",
+            where=place,
+            got=part.top_k,
+            allowed=f"at most {part.experts:,}",
+        )
+
+
+def _check_checkpoint(checkpoint: Checkpoint, place: str) -> None:
+    for name in filter(None, (checkpoint.dtype, checkpoint.quantised)):
+        if name not in WEIGHT_FORMATS:
+            raise SpecError(
+                "unknown format", where=place, got=name, allowed=", ".join(WEIGHT_FORMATS)
+            )
+    for role in checkpoint.roles:
+        if role not in get_args(Role):
+            raise SpecError(
+                "unknown role", where=place, got=role, allowed=", ".join(get_args(Role))
+            )
+
+
+def model_to_description(model: Model) -> dict[str, Any]:
+    """Return a model as plain data.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+
+    Returns
+    -------
+    dict
+        What :func:`model_from_description` reads; fields at their defaults are left out.
+
+    Raises
+    ------
+    SpecError
+        Two different kinds of layer have one name.
+    """
+    blocks: dict[str, list[dict[str, Any]]] = {}
+    for layer, _ in model.groups:
+        if layer.name in blocks:
+            raise SpecError("two kinds of layer have one name", where=model.id, got=layer.name)
+        blocks[layer.name] = [_plain(part) for part in layer.parts]
+    description: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "id": model.id,
+        "name": model.name,
+        "hf_id": model.hf_id,
+        "aliases": list(model.aliases),
+        "parameters": model.parameters,
+        "usable_context": model.usable_context,
+        "warnings": list(model.warnings),
+        "checkpoint": _plain(model.checkpoint),
+        "embedding": _plain(model.embedding),
+        "blocks": blocks,
+        "layers": _runs([layer.name for layer in model.layers]),
+        "final": [_plain(part) for part in model.final],
+        "head": _plain(model.head),
+        "sources": {
+            name: source.model_dump(exclude_none=True) for name, source in model.sources.items()
+        },
+    }
+    optional = ("hf_id", "aliases", "warnings", "final")
+    return {key: value for key, value in description.items() if value or key not in optional}
+
+
+def _plain(part: Any) -> dict[str, Any]:
+    """Return the fields of a part that differ from their defaults, and what kind it is."""
+    plain: dict[str, Any] = {}
+    for entry in fields(part):
+        value = getattr(part, entry.name)
+        chooses = entry.name in {"kind", "dtype"} and not isinstance(part, Embedding | Head)
+        if chooses or entry.default is MISSING or value != entry.default:
+            plain[entry.name] = list(value) if isinstance(value, tuple) else value
+    return plain
+
+
+def _runs(names: list[str]) -> list[dict[str, Any]]:
+    """Write a stack as repetitions of its shortest period, or failing that of single blocks."""
+    total = len(names)
+    for period in range(1, min(_MOST_PERIOD, total) + 1):
+        if all(names[i] == names[i % period] for i in range(total)):
+            whole, rest = divmod(total, period)
+            last = [{"blocks": names[:rest], "repeat": 1}] if rest else []
+            return [{"blocks": names[:period], "repeat": whole}, *last]
+    return [{"blocks": [name], "repeat": len(list(run))} for name, run in groupby(names)]
+
+
+def description_to_yaml(description: Mapping[str, Any]) -> str:
+    r"""Return plain data as the text of a catalog file.
+
+    Parameters
+    ----------
+    description : mapping
+        What :func:`model_to_description` returns.
+
+    Returns
+    -------
+    str
+        One part per line.
+
+    Examples
+    --------
+    >>> description_to_yaml({"id": "gpt2", "embedding": {"vocabulary": 50257, "width": 768}})
+    'id: gpt2\nembedding: {vocabulary: 50257, width: 768}\n'
+    """
+    return "".join(
+        yaml.safe_dump(
+            {key: value},
+            sort_keys=False,
+            allow_unicode=True,
+            width=100,
+            default_flow_style=None if key in _IN_ROWS else False,
+        )
+        for key, value in description.items()
+    )

@@ -1,0 +1,214 @@
+"""From token ids to vectors, and from vectors to logits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from planner.arrays import Numeric
+from planner.model.bounds import Count, Flag, Size
+from planner.model.execution import Execution
+from planner.model.layout import Section, Split
+from planner.model.operation import Operation, elementwise, gemm
+from planner.model.part import Stateless
+from planner.model.step import Step
+from planner.model.tensor import Tensor, linear
+
+
+def _vocabulary(vocabulary: int) -> tuple[Section, ...]:
+    return (Section(vocabulary, 1, "vocabulary entries", "pad"),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Embedding(Stateless):
+    """Token table and, where positions are learned, position table.
+
+    Parameters
+    ----------
+    vocabulary : int
+        Rows of the token table. [1]
+    width : int
+        Width of a row. [elements]
+    hidden : int
+        Width of the residual stream; a projection joins the two where they differ. [elements]
+    positions : int
+        Rows of a learned position table; 0 without one. [tokens]
+    norm : bool
+        A LayerNorm right after the lookup.
+    """
+
+    kind: Literal["embedding"] = "embedding"
+    vocabulary: Size
+    width: Size
+    hidden: Size
+    positions: Count = 0
+    norm: Flag = False
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        """Return the tables.
+
+        Returns
+        -------
+        tuple of Tensor
+            Token table, cut over the vocabulary, and what else there is.
+
+        Examples
+        --------
+        >>> gpt2 = Embedding(vocabulary=50257, width=768, hidden=768, positions=1024)
+        >>> [t.elements for t in gpt2.tensors()]
+        [38597376, 786432]
+        """
+        split = Split(0, _vocabulary(self.vocabulary))
+        tensors = [Tensor("embed_tokens.weight", (self.vocabulary, self.width), "embedding", split)]
+        if self.positions:
+            tensors.append(
+                Tensor("embed_positions.weight", (self.positions, self.hidden), "position")
+            )
+        if self.width != self.hidden:
+            tensors.extend(linear("project_in", self.hidden, self.width))
+        if self.norm:
+            tensors.append(Tensor("embed_norm.weight", (self.hidden,), "norm"))
+            tensors.append(Tensor("embed_norm.bias", (self.hidden,), "norm"))
+        return tuple(tensors)
+
+    def operations(self, step: Step, execution: Execution) -> tuple[Operation, ...]:
+        """Return the lookup: one row per token, no FLOP.
+
+        Parameters
+        ----------
+        step : Step
+            The forward pass.
+        execution : Execution
+            Formats and layout.
+
+        Returns
+        -------
+        tuple of Operation
+            The lookup and, if there is one, the projection.
+
+        Examples
+        --------
+        >>> from planner.model.execution import half
+        >>> table = Embedding(vocabulary=128256, width=4096, hidden=4096)
+        >>> table.operations(Step.decode(1, 8192), half())[0].read_bytes
+        8192
+        """
+        lookup = Operation(
+            name="embed_tokens",
+            kind="embedding",
+            precision=execution.stream.precision,
+            weight_bytes=step.tokens
+            * self.width
+            * (execution.weights.base.bits // 8)
+            * (2 if self.positions else 1),
+            output_bytes=step.tokens * self.width * execution.stream_bytes,
+            shape={"tokens": step.tokens, "width": self.width},
+        )
+        if self.width == self.hidden:
+            return (lookup,)
+        project = linear("project_in", self.hidden, self.width)
+        return (lookup, gemm("project_in", project, step.tokens, execution))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head(Stateless):
+    """LM head: logits over the vocabulary, for the rows that are sampled from.
+
+    Parameters
+    ----------
+    vocabulary : int
+        Logits per row. [1]
+    width : int
+        Width of a row of the head. [elements]
+    hidden : int
+        Width of the residual stream; a projection joins the two where they differ. [elements]
+    tied : bool
+        Whether the token table serves as the head; it then counts once.
+    bias : bool
+        Whether logits have a bias.
+    """
+
+    kind: Literal["head"] = "head"
+    vocabulary: Size
+    width: Size
+    hidden: Size
+    tied: Flag = False
+    bias: Flag = False
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        """Return the head's own tensors; none of the table's if it is tied.
+
+        Returns
+        -------
+        tuple of Tensor
+            Cut over the vocabulary.
+
+        Examples
+        --------
+        >>> Head(vocabulary=128256, width=4096, hidden=4096, tied=True).tensors()
+        ()
+        """
+        own = tuple(
+            tensor for tensor in self._logits() if not (self.tied and tensor.role == "head")
+        )
+        return (*self._projection(), *own)
+
+    def _logits(self) -> tuple[Tensor, ...]:
+        sections = _vocabulary(self.vocabulary)
+        return linear(
+            "lm_head", self.vocabulary, self.width, bias=self.bias, out=sections, role="head"
+        )
+
+    def _projection(self) -> tuple[Tensor, ...]:
+        return linear("project_out", self.width, self.hidden) if self.width != self.hidden else ()
+
+    def logit_rows(self, step: Step) -> Numeric:
+        """Return the rows of logits of a step.
+
+        Parameters
+        ----------
+        step : Step
+            The forward pass.
+
+        Returns
+        -------
+        numeric
+            ``batch · logit_rows``. [1]
+
+        Examples
+        --------
+        >>> head = Head(vocabulary=128256, width=4096, hidden=4096)
+        >>> head.logit_rows(Step.prefill(2, 8192))
+        2
+        """
+        return step.batch * step.logit_rows
+
+    def operations(self, step: Step, execution: Execution) -> tuple[Operation, ...]:
+        """Return the product with the vocabulary and the pass that samples.
+
+        Parameters
+        ----------
+        step : Step
+            The forward pass.
+        execution : Execution
+            Formats and layout.
+
+        Returns
+        -------
+        tuple of Operation
+            LM head and sampling.
+
+        Examples
+        --------
+        >>> from planner.model.execution import half
+        >>> head = Head(vocabulary=128256, width=4096, hidden=4096)
+        >>> head.operations(Step.prefill(1, 8192), half())[0].flop
+        1050673152
+        """
+        rows = self.logit_rows(step)
+        logits = gemm("lm_head", self._logits(), rows, execution)
+        vocabulary = logits.shape["n"]
+        sampling = elementwise("sampling", rows, int(vocabulary), 1, execution)
+        if self.width == self.hidden:
+            return (logits, sampling)
+        return (gemm("project_out", self._projection(), rows, execution), logits, sampling)

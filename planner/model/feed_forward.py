@@ -1,0 +1,310 @@
+"""Feed-forward blocks: dense, gated or plain, and mixtures of experts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from planner.arrays import Numeric
+from planner.model.bounds import Count, Flag, Name, Size
+from planner.model.execution import Execution
+from planner.model.layout import Section, Split
+from planner.model.operation import Operation, all_reduce, elementwise, gemm
+from planner.model.part import Stateless
+from planner.model.step import Step
+from planner.model.tensor import Tensor, linear
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dense(Stateless):
+    """Two matrices and an activation function, or three where the first is gated.
+
+    Parameters
+    ----------
+    hidden, intermediate : int
+        Width of the residual stream and inside the block. [elements]
+    gated : bool
+        SwiGLU or GeGLU: two input projections whose product enters the third matrix.
+    bias : bool
+        Whether the matrices have biases.
+    name : str
+        Module name.
+    """
+
+    kind: Literal["dense"] = "dense"
+    hidden: Size
+    intermediate: Size
+    gated: Flag = True
+    bias: Flag = False
+    name: Name = "mlp"
+
+    def _inputs(self) -> tuple[Tensor, ...]:
+        out = (Section(self.intermediate, 1, "feed-forward columns"),)
+        names = ("gate_proj", "up_proj") if self.gated else ("up_proj",)
+        return tuple(
+            tensor
+            for name in names
+            for tensor in linear(
+                f"{self.name}.{name}", self.intermediate, self.hidden, bias=self.bias, out=out
+            )
+        )
+
+    def _output(self) -> tuple[Tensor, ...]:
+        inner = (Section(self.intermediate, 1, "feed-forward columns"),)
+        return linear(
+            f"{self.name}.down_proj", self.hidden, self.intermediate, bias=self.bias, inner=inner
+        )
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        """Return the matrices and biases.
+
+        Returns
+        -------
+        tuple of Tensor
+            Column parallel going in, row parallel coming out.
+
+        References
+        ----------
+        shoeybi-2019
+
+        Examples
+        --------
+        >>> sum(t.elements for t in Dense(hidden=4096, intermediate=14336).tensors())
+        176160768
+        """
+        return (*self._inputs(), *self._output())
+
+    def operations(self, step: Step, execution: Execution) -> tuple[Operation, ...]:
+        """Return the products, the activation function between them and the sum over ranks.
+
+        Parameters
+        ----------
+        step : Step
+            The forward pass.
+        execution : Execution
+            Formats and layout.
+
+        Returns
+        -------
+        tuple of Operation
+            ``2·tokens·parameters`` FLOP in all.
+
+        Raises
+        ------
+        LayoutError
+            The ranks do not divide the width.
+
+        Examples
+        --------
+        >>> from planner.model.execution import half
+        >>> ops = Dense(hidden=4096, intermediate=14336).operations(Step.decode(1, 1), half())
+        >>> sum(op.flop for op in ops)
+        352321536
+        """
+        tokens = step.tokens
+        going_in = gemm(f"{self.name}.in", self._inputs(), tokens, execution)
+        wide = int(going_in.shape["n"])
+        narrow = wide // 2 if self.gated else wide
+        operations = [
+            going_in,
+            elementwise(f"{self.name}.activation", tokens, wide, narrow, execution),
+            gemm(f"{self.name}.out", self._output(), tokens, execution),
+        ]
+        if execution.layout.tp > 1:
+            operations.append(all_reduce(f"{self.name}.all_reduce", tokens, self.hidden, execution))
+        return tuple(operations)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MixtureOfExperts(Stateless):
+    """A router, experts of which each token visits a few, and experts that all visit.
+
+    Parameters
+    ----------
+    hidden, intermediate : int
+        Width of the residual stream and inside one expert. [elements]
+    experts, top_k : int
+        Routed experts, and how many a token visits. [1]
+    gated : bool
+        Whether experts have a gate projection.
+    bias : bool
+        Whether experts have biases.
+    router_bias : bool
+        Whether the router has one.
+    shared_intermediate : int
+        Width of the experts that every token visits, together; 0 without. [elements]
+    shared_gate : bool
+        Whether a learned gate scales the shared experts.
+    """
+
+    kind: Literal["moe"] = "moe"
+    hidden: Size
+    intermediate: Size
+    experts: Size
+    top_k: Size
+    gated: Flag = True
+    bias: Flag = False
+    router_bias: Flag = False
+    shared_intermediate: Count = 0
+    shared_gate: Flag = False
+
+    def _shared(self) -> Dense | None:
+        if not self.shared_intermediate:
+            return None
+        return Dense(
+            hidden=self.hidden,
+            intermediate=self.shared_intermediate,
+            gated=self.gated,
+            name="mlp.shared_experts",
+        )
+
+    def _router(self) -> tuple[Tensor, ...]:
+        return linear("mlp.router", self.experts, self.hidden, bias=self.router_bias, role="router")
+
+    def _experts(self) -> tuple[Tensor, ...]:
+        factor = 2 if self.gated else 1
+        visited = (self.top_k, self.experts)
+        columns = Section(self.intermediate, factor, "expert columns")
+        rows = Section(self.intermediate, 1, "expert columns")
+        wide = factor * self.intermediate
+        tensors = [
+            Tensor(
+                "mlp.experts.gate_up_proj" if self.gated else "mlp.experts.up_proj",
+                (self.experts, wide, self.hidden),
+                "expert",
+                Split(1, (columns,)),
+                visited,
+            ),
+            Tensor(
+                "mlp.experts.down_proj",
+                (self.experts, self.hidden, self.intermediate),
+                "expert",
+                Split(2, (rows,)),
+                visited,
+            ),
+        ]
+        if self.bias:
+            split = Split(1, (columns,))
+            tensors.append(
+                Tensor("mlp.experts.in_bias", (self.experts, wide), "bias", split, visited)
+            )
+            tensors.append(
+                Tensor("mlp.experts.out_bias", (self.experts, self.hidden), "bias", None, visited)
+            )
+        return tuple(tensors)
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        """Return router, stacked experts and shared experts.
+
+        Returns
+        -------
+        tuple of Tensor
+            Experts are cut along their inner width.
+
+        References
+        ----------
+        jiang-2024
+
+        Examples
+        --------
+        >>> mixtral = MixtureOfExperts(hidden=4096, intermediate=14336, experts=8, top_k=2)
+        >>> sum(t.elements for t in mixtral.tensors())
+        1409318912
+        """
+        shared = self._shared()
+        gate = linear("mlp.shared_gate", 1, self.hidden, role="router") if self.shared_gate else ()
+        return (*self._router(), *self._experts(), *(shared.tensors() if shared else ()), *gate)
+
+    def distinct_experts(self, tokens: Numeric) -> Numeric:
+        """Return how many experts a step is expected to visit, routing being uniform.
+
+        Parameters
+        ----------
+        tokens : numeric
+            Tokens of the step. [tokens]
+
+        Returns
+        -------
+        numeric
+            ``experts · (1 - (1 - top_k/experts)^tokens)``. [1]
+
+        Examples
+        --------
+        >>> v3 = MixtureOfExperts(hidden=7168, intermediate=2048, experts=256, top_k=8)
+        >>> round(v3.distinct_experts(32), 1)
+        163.3
+        """
+        return self.experts * (1 - (1 - self.top_k / self.experts) ** tokens)
+
+    def operations(self, step: Step, execution: Execution) -> tuple[Operation, ...]:
+        """Return routing, the visited experts, the shared experts and the sum over ranks.
+
+        Parameters
+        ----------
+        step : Step
+            The forward pass.
+        execution : Execution
+            Formats and layout.
+
+        Returns
+        -------
+        tuple of Operation
+            Weights of the experts expected to be visited are read once.
+
+        Raises
+        ------
+        LayoutError
+            The ranks do not divide an expert's width.
+
+        References
+        ----------
+        jiang-2024
+
+        Examples
+        --------
+        >>> from planner.model.execution import half
+        >>> mixtral = MixtureOfExperts(hidden=4096, intermediate=14336, experts=8, top_k=2)
+        >>> mixtral.operations(Step.decode(1, 1), half())[1].flop
+        704643072
+        """
+        tokens = step.tokens
+        operations = [gemm("mlp.router", self._router(), tokens, execution)]
+        operations.append(self._expert_products(tokens, execution))
+        shared = self._shared()
+        if shared:
+            operations += [
+                op for op in shared.operations(step, execution) if op.kind != "all_reduce"
+            ]
+        if execution.layout.tp > 1:
+            operations.append(all_reduce("mlp.all_reduce", tokens, self.hidden, execution))
+        return tuple(operations)
+
+    def _expert_products(self, tokens: Numeric, execution: Execution) -> Operation:
+        tp = execution.layout.tp
+        parts = [tensor.on_rank(tp) for tensor in self._experts()]
+        operand = execution.operand(execution.weights.format_of(parts[0]))
+        wide, narrow = parts[0].shape[1], parts[1].shape[2]
+        stored = sum(execution.weights.tensor_bytes(part) for part in parts)
+        visits = tokens * self.top_k
+        stream = execution.stream_bytes
+        return Operation(
+            name="mlp.experts",
+            kind="moe",
+            precision=operand.precision,
+            flop=2 * visits * self.hidden * (wide + narrow),
+            weight_bytes=stored * (self.distinct_experts(tokens) / self.experts),
+            input_bytes=tokens * self.hidden * operand.bits // 8,
+            output_bytes=tokens * self.hidden * stream,
+            workspace_bytes=visits * (wide + narrow) * stream,
+            shape={
+                "tokens": tokens,
+                "hidden": self.hidden,
+                "intermediate": self.intermediate,
+                "gated": self.gated,
+                "experts": self.experts,
+                "top_k": self.top_k,
+                "tp": tp,
+                "ep": 1,
+                "routing": "uniform",
+            },
+        )

@@ -1,0 +1,137 @@
+"""How one model is spread over devices, and how a tensor's axis splits under it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from planner.errors import LayoutError
+
+Beyond = Literal["error", "replicate", "pad"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """Parallel sizes of a deployment.
+
+    Parameters
+    ----------
+    tp : int
+        Tensor-parallel ranks of one replica. [1]
+    dp : int
+        Independent replicas. [1]
+    """
+
+    tp: int = 1
+    dp: int = 1
+
+    @property
+    def devices(self) -> int:
+        """Devices in use. [1]."""
+        return self.tp * self.dp
+
+
+SINGLE = Layout()
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A run of an axis made of ``units`` equal indivisible pieces of ``width`` elements.
+
+    ``beyond`` says what happens where ranks do not divide the units: an error; replication, as
+    engines do with KV heads once ranks outnumber them; or padding, as they do with vocabularies.
+    """
+
+    units: int
+    width: int
+    what: str
+    beyond: Beyond = "error"
+
+    def divides(self, tp: int) -> bool:
+        """Return whether so many ranks can share the pieces.
+
+        Parameters
+        ----------
+        tp : int
+            Tensor-parallel ranks. [1]
+
+        Returns
+        -------
+        bool
+            True where the ranks divide the pieces, or padding or replication helps out.
+
+        Examples
+        --------
+        >>> Section(8, 128, "KV heads", "replicate").divides(12)
+        False
+        """
+        return (
+            self.units % tp == 0
+            or self.beyond == "pad"
+            or (self.beyond == "replicate" and tp % self.units == 0)
+        )
+
+    def units_on_rank(self, tp: int) -> int:
+        """Return the pieces the fullest rank holds.
+
+        Parameters
+        ----------
+        tp : int
+            Tensor-parallel ranks. [1]
+
+        Returns
+        -------
+        int
+            Pieces on the fullest rank. [1]
+
+        Raises
+        ------
+        LayoutError
+            The ranks do not divide the pieces.
+
+        Examples
+        --------
+        >>> Section(8, 128, "KV heads", "replicate").units_on_rank(16)
+        1
+        """
+        if not self.divides(tp):
+            raise LayoutError(
+                f"{tp} tensor-parallel ranks do not divide {self.units} {self.what}",
+                where="tp",
+                got=tp,
+                allowed="divisors of the head counts and of the feed-forward width",
+            )
+        return -(-self.units // tp)
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """The axis of a tensor that tensor parallelism cuts, section by section."""
+
+    axis: int
+    sections: tuple[Section, ...]
+
+    def on_rank(self, tp: int) -> int:
+        """Return the length of the axis on the fullest rank.
+
+        Parameters
+        ----------
+        tp : int
+            Tensor-parallel ranks. [1]
+
+        Returns
+        -------
+        int
+            Elements along the axis. [1]
+
+        Raises
+        ------
+        LayoutError
+            The ranks do not divide a section.
+
+        Examples
+        --------
+        >>> Split(0, (Section(32, 128, "query heads"),)).on_rank(4)
+        1024
+        """
+        return sum(section.units_on_rank(tp) * section.width for section in self.sections)

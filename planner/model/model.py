@@ -1,0 +1,326 @@
+"""A model: a stack of layers between an embedding and a head."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from planner.arrays import Numeric
+from planner.errors import LayoutError
+from planner.model.cache import Cache
+from planner.model.embedding import Embedding, Head
+from planner.model.execution import Execution
+from planner.model.layout import Layout, Section
+from planner.model.operation import Operation
+from planner.model.part import Part
+from planner.model.step import Step
+from planner.model.tensor import Role, Tensor
+from planner.sources import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """Parts that run one after the other: norms, mixers, feed-forward blocks.
+
+    Parameters
+    ----------
+    name : str
+        What sets this kind of layer apart, such as ``"sliding"``.
+    parts : tuple of Part
+        In the order of execution.
+    """
+
+    name: str
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """How the published weights are stored.
+
+    Parameters
+    ----------
+    dtype : str
+        Format of everything that is not quantised.
+    quantised : str, optional
+        Format of the quantised matrices; None if there are none.
+    roles : tuple of str
+        Roles of the quantised tensors.
+    """
+
+    dtype: str = "bf16"
+    quantised: str | None = None
+    roles: tuple[Role, ...] = ("linear", "expert")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Model:
+    """A whole model.
+
+    Parameters
+    ----------
+    id, name : str
+        Identifier and printed name.
+    embedding : Embedding
+        Token table.
+    layers : tuple of Layer
+        The stack, in order; equal layers may be the same object.
+    final : tuple of Part
+        What stands between the last layer and the head.
+    head : Head
+        LM head.
+    usable_context : int or None
+        Tokens the positions are good for; None where nothing limits them. [tokens]
+    checkpoint : Checkpoint
+        How the published weights are stored.
+    hf_id : str or None
+        Name on Hugging Face.
+    aliases : tuple of str
+        Further Hugging Face names of the same architecture.
+    sources : mapping
+        Where the description comes from.
+    warnings : tuple of str
+        What the reader of the description should know.
+    """
+
+    id: str
+    name: str
+    embedding: Embedding
+    layers: tuple[Layer, ...]
+    final: tuple[Part, ...]
+    head: Head
+    usable_context: int | None
+    checkpoint: Checkpoint = Checkpoint()
+    hf_id: str | None = None
+    aliases: tuple[str, ...] = ()
+    sources: Mapping[str, Source] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    @cached_property
+    def groups(self) -> tuple[tuple[Layer, int], ...]:
+        """Distinct layers with how often each occurs, in order of first occurrence."""
+        counts: dict[Layer, int] = {}
+        for layer in self.layers:
+            counts[layer] = counts.get(layer, 0) + 1
+        return tuple(counts.items())
+
+    @cached_property
+    def parts(self) -> tuple[tuple[str, Part, int], ...]:
+        """Every distinct part with the name of its layer and how often it occurs."""
+        inner = [(layer.name, part, n) for layer, n in self.groups for part in layer.parts]
+        final = [("final", part, 1) for part in self.final]
+        return (("embedding", self.embedding, 1), *inner, *final, ("head", self.head, 1))
+
+    @cached_property
+    def tensors(self) -> tuple[tuple[str, Tensor, int], ...]:
+        """Every distinct tensor with the name of its layer and how often it occurs."""
+        return tuple(
+            (layer, tensor, count) for layer, part, count in self.parts for tensor in part.tensors()
+        )
+
+    @cached_property
+    def caches(self) -> tuple[tuple[str, Cache, int], ...]:
+        """Every distinct cache with the name of its layer and how often it occurs."""
+        counts: dict[Cache, list[int]] = {}
+        names: dict[Cache, str] = {}
+        for layer, part, count in self.parts:
+            for cache in part.caches():
+                counts.setdefault(cache, []).append(count)
+                names.setdefault(cache, layer)
+        return tuple((names[cache], cache, sum(found)) for cache, found in counts.items())
+
+    @cached_property
+    def parameters(self) -> int:
+        """All parameters; a tied head counts once. [1]."""
+        return sum(tensor.elements * count for _, tensor, count in self.tensors)
+
+    @cached_property
+    def active_parameters(self) -> int:
+        """Parameters without the routed experts that a token does not visit. [1]."""
+        return sum(tensor.active_elements * count for _, tensor, count in self.tensors)
+
+    @property
+    def hidden(self) -> int:
+        """Width of the residual stream. [elements]."""
+        return self.embedding.hidden
+
+    def weights_bytes(self, execution: Execution, *, tp: int = 1) -> int:
+        """Return the bytes of the weights on the fullest rank.
+
+        Parameters
+        ----------
+        execution : Execution
+            Gives the storage scheme.
+        tp : int
+            Tensor-parallel ranks; 1 for the whole. [1]
+
+        Returns
+        -------
+        int
+            Exact size. [bytes]
+
+        Raises
+        ------
+        LayoutError
+            The ranks do not divide the model.
+        """
+        scheme = execution.weights
+        return sum(
+            scheme.tensor_bytes(tensor.on_rank(tp)) * count for _, tensor, count in self.tensors
+        )
+
+    def cache_bytes(self, context: Numeric, execution: Execution, *, tp: int = 1) -> Numeric:
+        """Return what one sequence leaves on the fullest rank: keys, values and states.
+
+        Parameters
+        ----------
+        context : numeric
+            Tokens seen. [tokens]
+        execution : Execution
+            Gives the cache format.
+        tp : int
+            Tensor-parallel ranks; 1 for the whole. [1]
+
+        Returns
+        -------
+        numeric
+            Exact size. [bytes]
+
+        Raises
+        ------
+        LayoutError
+            The ranks do not divide the heads.
+        """
+        return sum(
+            cache.sequence_bytes(context, execution, tp=tp) * count
+            for _, cache, count in self.caches
+        )
+
+    def cache_bytes_per_token(self, execution: Execution, *, tp: int = 1) -> int:
+        """Return what one token leaves in the caches of all layers, windows not being full yet.
+
+        Parameters
+        ----------
+        execution : Execution
+            Gives the cache format.
+        tp : int
+            Tensor-parallel ranks; 1 for the whole. [1]
+
+        Returns
+        -------
+        int
+            Zero for models that keep states only. [bytes]
+
+        Raises
+        ------
+        LayoutError
+            The ranks do not divide the heads.
+        """
+        return sum(cache.token_bytes(execution, tp=tp) * count for _, cache, count in self.caches)
+
+    def state_bytes(self, execution: Execution, *, tp: int = 1) -> int:
+        """Return what one sequence takes whatever its context.
+
+        Parameters
+        ----------
+        execution : Execution
+            Gives the formats.
+        tp : int
+            Tensor-parallel ranks; 1 for the whole. [1]
+
+        Returns
+        -------
+        int
+            Recurrent states and convolution columns. [bytes]
+
+        Raises
+        ------
+        LayoutError
+            The ranks do not divide the heads.
+        """
+        return int(self.cache_bytes(0, execution, tp=tp))
+
+    def operations(self, step: Step, execution: Execution) -> Iterator[tuple[str, Operation, int]]:
+        """Yield every distinct operation of a step with its layer and how often it occurs.
+
+        Parameters
+        ----------
+        step : Step
+            The forward pass.
+        execution : Execution
+            Formats and layout.
+
+        Yields
+        ------
+        tuple
+            Layer name, operation, occurrences.
+
+        Raises
+        ------
+        LayoutError
+            The ranks do not divide the model.
+        """
+        for layer, part, count in self.parts:
+            for operation in part.operations(step, execution):
+                yield layer, operation, count
+
+    def tensor_parallel_sizes(self, most: int) -> tuple[int, ...]:
+        """Return the tensor-parallel sizes that the model admits.
+
+        Parameters
+        ----------
+        most : int
+            Largest size to try. [1]
+
+        Returns
+        -------
+        tuple of int
+            Ascending. [1]
+        """
+        return tuple(tp for tp in range(1, most + 1) if self.admits(tp))
+
+    def admits(self, tp: int) -> bool:
+        """Return whether every split of the model divides over so many ranks.
+
+        Parameters
+        ----------
+        tp : int
+            Tensor-parallel ranks. [1]
+
+        Returns
+        -------
+        bool
+            False where heads or columns would be left over.
+        """
+        return all(section.divides(tp) for section in self._sections)
+
+    @cached_property
+    def _sections(self) -> tuple[Section, ...]:
+        splits = [tensor.split for _, tensor, _ in self.tensors if tensor.split]
+        return tuple(dict.fromkeys(section for split in splits for section in split.sections))
+
+    def check_layout(self, layout: Layout) -> None:
+        """Raise unless the model admits a layout.
+
+        Parameters
+        ----------
+        layout : Layout
+            Parallel sizes.
+
+        Raises
+        ------
+        LayoutError
+            Names the heads or columns that do not divide, and the sizes that do.
+        """
+        for section in self._sections:
+            if not section.divides(layout.tp):
+                sizes = ", ".join(map(str, self.tensor_parallel_sizes(64)))
+                raise LayoutError(
+                    f"{layout.tp} tensor-parallel ranks do not divide the {section.units:,} "
+                    f"{section.what} of {self.name}",
+                    where="--tp",
+                    got=layout.tp,
+                    allowed=sizes,
+                    fix="Choose one of these sizes, or spread replicas with --dp.",
+                )

@@ -1,0 +1,391 @@
+"""Scenario → Plan: the one call behind page, command line, reports and API."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+from planner.cost.limits import Limit, largest_context, most_sequences
+from planner.cost.memory import MemoryUse
+from planner.cost.roofline import OperationCost, StepCost, step_cost
+from planner.deployment import Deployment, resolve
+from planner.errors import UnknownNameError
+from planner.explain import EXPLAIN
+from planner.explanation import Explanation
+from planner.model import Model, Step
+from planner.scenario import Scenario
+from planner.sizing import Fleet, Suggestion, fewest_devices, suggestions
+from planner.sources import REFERENCES, Source
+from planner.units import format_bytes
+from planner.version import SCHEMA_VERSION, __version__
+
+Limiting = Literal["weights", "cache", "activations"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The answer to a scenario. Figures beyond the verdict are computed when first asked for.
+
+    Parameters
+    ----------
+    deployment : Deployment
+        The scenario with every choice made.
+    memory : MemoryUse
+        Where the bytes of the fullest rank go.
+    prefill, decode : StepCost
+        One pass over all prompts, and one step at the full context.
+    """
+
+    deployment: Deployment
+    memory: MemoryUse
+    prefill: StepCost
+    decode: StepCost
+
+    @property
+    def model(self) -> Model:
+        """The model."""
+        return self.deployment.scenario.model
+
+    @property
+    def capacity_bytes(self) -> int:
+        """What the driver shows as total on one device. [bytes]."""
+        return self.deployment.memory.capacity_bytes
+
+    @property
+    def headroom_bytes(self) -> int:
+        """Capacity left on the fullest device; negative if the load does not fit. [bytes]."""
+        return int(self.capacity_bytes - self.memory.total_bytes)
+
+    @property
+    def fits(self) -> bool:
+        """Whether the load fits."""
+        return self.headroom_bytes >= 0
+
+    @cached_property
+    def largest_context(self) -> Limit:
+        """Longest context at the given sequences. [tokens]."""
+        return largest_context(self.deployment.memory, self.deployment.replica_sequences)
+
+    @cached_property
+    def most_sequences(self) -> Limit:
+        """Most sequences of the given context, over all replicas. [1]."""
+        limit = most_sequences(self.deployment.memory, self.deployment.load.context)
+        if limit.value is None:
+            return limit
+        return Limit(value=limit.value * self.deployment.layout.dp, limited_by=limit.limited_by)
+
+    @cached_property
+    def fewest_devices(self) -> Fleet | None:
+        """Fewest devices of this kind that hold the load. [1]."""
+        return fewest_devices(self.deployment)
+
+    @cached_property
+    def suggestions(self) -> tuple[Suggestion, ...]:
+        """What to change; empty where the load fits."""
+        return () if self.fits else suggestions(self.deployment)
+
+    @property
+    def limiting(self) -> Limiting:
+        """What takes the room: weights if they alone do not fit, else the largest variable part."""
+        fixed = self.memory.weights_bytes + self.memory.runtime_bytes
+        if fixed > self.capacity_bytes:
+            return "weights"
+        parts: dict[Limiting, float] = {
+            "weights": self.memory.weights_bytes,
+            "cache": self.memory.cache_bytes,
+            "activations": self.memory.activations_bytes,
+        }
+        if not self.fits:
+            del parts["weights"]
+        return max(parts, key=lambda name: parts[name])
+
+    @property
+    def verdict(self) -> str:
+        """The answer in one sentence."""
+        deployment = self.deployment
+        load, hardware = deployment.load, deployment.scenario.hardware
+        name = hardware.device.name
+        devices = f"{hardware.devices} × {name}" if hardware.devices > 1 else f"one {name}"
+        many = "sequences" if load.sequences > 1 else "sequence"
+        what = (
+            f"{self.model.name} ({deployment.execution.weights.name} weights, "
+            f"{deployment.execution.cache.name} cache) with {load.sequences:,} {many} of "
+            f"{load.context:,} tokens"
+        )
+        total = format_bytes(self.memory.total_bytes)
+        capacity = format_bytes(self.capacity_bytes)
+        if self.fits:
+            return (
+                f"{what} fits on {devices}: {total} of {capacity} on the fullest device, "
+                f"{format_bytes(self.headroom_bytes)} to spare."
+            )
+        return (
+            f"{what} does not fit on {devices}: {total} are needed on the fullest device, "
+            f"{capacity} are there, {format_bytes(-self.headroom_bytes)} too little."
+        )
+
+    def explain(self, path: str) -> Explanation:
+        """Return how a figure came about.
+
+        Parameters
+        ----------
+        path : str
+            Where the figure stands in :meth:`to_dict`, such as ``"memory.per_device.cache_bytes"``.
+
+        Returns
+        -------
+        Explanation
+            Formula, substituted numbers, parts and sources.
+
+        Raises
+        ------
+        UnknownNameError
+            No figure has that path.
+        """
+        if path not in EXPLAIN:
+            raise UnknownNameError("figure", path, EXPLAIN)
+        return EXPLAIN[path](self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plan as plain data, ready for JSON.
+
+        Returns
+        -------
+        dict
+            See the README for the keys; every key carries its unit.
+        """
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "planner_version": __version__,
+            "inputs": self.inputs(),
+            "warnings": list(self.deployment.warnings),
+            "assumptions": list(self.deployment.assumptions),
+            "sources": self._sources(),
+            "model": self._model(),
+            "memory": {"architectural": self._architectural(), "per_device": self._per_device()},
+            "engine": self._engine(),
+            "prefill": _phase(self.prefill, self.prefill.step.tokens),
+            "decode": _phase(self.decode, self.decode.step.tokens),
+            "capacity": self._capacity(),
+            "verdict": self._verdict(),
+        }
+
+    def inputs(self) -> dict[str, Any]:
+        """Return the resolved inputs.
+
+        Returns
+        -------
+        dict
+            Everything needed to ask the same question again.
+        """
+        deployment = self.deployment
+        scenario, load, execution = deployment.scenario, deployment.load, deployment.execution
+        return {
+            "model": self.model.id,
+            "model_name": self.model.name,
+            "hf_id": self.model.hf_id,
+            "device": scenario.hardware.id,
+            "device_name": scenario.hardware.device.name,
+            "devices": scenario.hardware.devices,
+            "tp": execution.layout.tp,
+            "dp": execution.layout.dp,
+            "weights": execution.weights.name,
+            "activations": execution.activations.name,
+            "stream": execution.stream.name,
+            "kv_cache_dtype": execution.cache.name,
+            "context": load.context,
+            "sequences": load.sequences,
+            "isl": load.isl,
+            "osl": load.osl,
+            "max_num_batched_tokens": deployment.memory.step_tokens,
+        }
+
+    def _model(self) -> dict[str, Any]:
+        return {
+            "id": self.model.id,
+            "parameters": self.model.parameters,
+            "active_parameters": self.model.active_parameters,
+            "layers": len(self.model.layers),
+            "usable_context_tokens": self.model.usable_context,
+        }
+
+    def _architectural(self) -> dict[str, int]:
+        execution, load = self.deployment.execution, self.deployment.load
+        return {
+            "weights_bytes": self.model.weights_bytes(execution),
+            "cache_bytes": int(load.sequences * self.model.cache_bytes(load.context, execution)),
+            "cache_bytes_per_token": self.model.cache_bytes_per_token(execution),
+            "state_bytes_per_sequence": self.model.state_bytes(execution),
+        }
+
+    def _per_device(self) -> dict[str, int]:
+        memory = self.memory
+        return {
+            "weights_bytes": memory.weights_bytes,
+            "cache_bytes": int(memory.cache_bytes),
+            "activations_bytes": int(memory.activations_bytes),
+            "runtime_bytes": memory.runtime_bytes,
+            "graphs_bytes": memory.graphs_bytes,
+            "total_bytes": int(memory.total_bytes),
+            "capacity_bytes": self.capacity_bytes,
+        }
+
+    @property
+    def cache_pool_bytes(self) -> int:
+        """What is left for caches on one device; 0 if nothing is. [bytes]."""
+        return max(0, self.headroom_bytes + int(self.memory.cache_bytes))
+
+    @property
+    def max_concurrency(self) -> float | None:
+        """Sequences of the given context that the pool of one replica holds. [1]."""
+        size = self.deployment.memory.sequence_bytes(self.deployment.load.context)
+        return self.cache_pool_bytes / size if size else None
+
+    def _engine(self) -> dict[str, Any]:
+        concurrency = self.max_concurrency
+        context = self.deployment.load.context
+        tokens = None if concurrency is None else int(concurrency * context)
+        return {
+            "name": "ideal",
+            "version": None,
+            "cache_pool_bytes": self.cache_pool_bytes,
+            "block_tokens": 1,
+            "blocks": tokens,
+            "reported_cache_tokens": tokens,
+            "max_concurrency": concurrency,
+            "max_context_tokens": self.largest_context.value,
+        }
+
+    def _capacity(self) -> dict[str, Any]:
+        fleet = self.fewest_devices
+        return {
+            "largest_context_tokens": self.largest_context.value,
+            "largest_context_limited_by": self.largest_context.limited_by,
+            "most_sequences": self.most_sequences.value,
+            "most_sequences_limited_by": self.most_sequences.limited_by,
+            "fewest_devices": fleet.devices if fleet else None,
+            "fewest_devices_tp": fleet.tp if fleet else None,
+            "fewest_devices_dp": fleet.dp if fleet else None,
+        }
+
+    def _verdict(self) -> dict[str, Any]:
+        return {
+            "fits": self.fits,
+            "headroom_bytes": self.headroom_bytes,
+            "limiting": self.limiting,
+            "sentence": self.verdict,
+            "suggestions": [
+                {"text": s.text, "change": s.change, "total_bytes": s.total_bytes, "fits": s.fits}
+                for s in self.suggestions
+            ],
+        }
+
+    def cited(self) -> dict[str, Source]:
+        """Return every source the plan rests on.
+
+        Returns
+        -------
+        dict
+            Source by id: of the model, the device, the runtime and the formulas.
+        """
+        hardware = self.deployment.scenario.hardware
+        return {
+            **self.model.sources,
+            **hardware.sources,
+            **self.deployment.memory.runtime.sources,
+            **REFERENCES,
+        }
+
+    def _sources(self) -> list[dict[str, Any]]:
+        return [
+            {"id": name, **source.model_dump(exclude_none=True)}
+            for name, source in self.cited().items()
+        ]
+
+
+def _phase(cost: StepCost, tokens: float) -> dict[str, Any]:
+    time_s = float(cost.time_s)
+    return {
+        "flop": float(cost.flop),
+        "read_bytes": float(cost.read_bytes),
+        "write_bytes": float(cost.write_bytes),
+        "time_s": time_s,
+        "time_p10_s": None,
+        "time_p90_s": None,
+        "bound": cost.bound,
+        "tokens_per_s": tokens / time_s,
+        "operations": [_operation(item) for item in cost.operations],
+    }
+
+
+def _operation(item: OperationCost) -> dict[str, Any]:
+    operation = item.operation
+    return {
+        "layer": item.layer,
+        "name": operation.name,
+        "kind": operation.kind,
+        "precision": operation.precision,
+        "count": item.count,
+        "flop": float(operation.flop * item.count),
+        "read_bytes": float(operation.read_bytes * item.count),
+        "write_bytes": float(operation.write_bytes * item.count),
+        "message_bytes": float(operation.message_bytes * item.count),
+        "time_s": float(item.time_s),
+        "bound": item.bound,
+    }
+
+
+def plan(scenario: Scenario) -> Plan:
+    """Answer a scenario. Pure: no files, no network, no clock.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        The question.
+
+    Returns
+    -------
+    Plan
+        Memory, times, inverse answers, verdict, each with its explanation.
+
+    Raises
+    ------
+    ScenarioError
+        The question is out of range or contradictory.
+    LayoutError
+        The model or the devices do not admit the layout.
+    PrecisionError
+        A format is unknown, or the device has no rate for it.
+
+    Examples
+    --------
+    >>> from planner import load_hardware, load_model
+    >>> answer = plan(
+    ...     Scenario(
+    ...         model=load_model("llama-3.1-8b"),
+    ...         hardware=load_hardware("h100-sxm"),
+    ...         context=4096,
+    ...         sequences=16,
+    ...     )
+    ... )
+    >>> answer.fits, round(float(answer.decode.time_s) * 1e3, 2)
+    (True, 7.1)
+    """
+    deployment = resolve(scenario)
+    load, execution = deployment.load, deployment.execution
+    sequences = deployment.replica_sequences
+    device, link = scenario.hardware.device, deployment.link
+    return Plan(
+        deployment=deployment,
+        memory=deployment.memory.use(load.context, sequences),
+        prefill=step_cost(
+            scenario.model, Step.prefill(sequences, load.isl), execution, device, link
+        ),
+        decode=step_cost(
+            scenario.model, Step.decode(sequences, load.context), execution, device, link
+        ),
+    )
+
+
+__all__ = ["Plan", "plan"]

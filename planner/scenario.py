@@ -1,0 +1,53 @@
+"""The question a person asks: which model, on what, for which load."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from planner.hardware import Hardware
+from planner.model import Model
+
+DEFAULT_CONTEXT_TOKENS = 8192
+DEFAULT_STEP_TOKENS = 8192
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """A model, devices, formats, a layout and a load; what is None is resolved and said.
+
+    Parameters
+    ----------
+    model : Model
+        The model, see :func:`planner.load_model`.
+    hardware : Hardware
+        The devices, see :func:`planner.load_hardware`.
+    tp, dp : int, optional
+        Tensor-parallel ranks of a replica, and replicas; chosen to fit without them. [1]
+    weights : str, optional
+        Storage format of the weights; the checkpoint's own without it.
+    activations : str, optional
+        Format of activations in matrix products; follows weights and device without it.
+    kv_cache_dtype : str, optional
+        Format of keys and values; the residual stream's without it.
+    context : int, optional
+        Tokens in each cache; ``isl + osl`` without it, else 8,192. [tokens]
+    sequences : int
+        Sequences in flight over all replicas. [1]
+    isl, osl : int, optional
+        Prompt and output lengths; the prompt fills the context without them. [tokens]
+    max_num_batched_tokens : int
+        Most tokens in one step; longer prompts are read in chunks. [tokens]
+    """
+
+    model: Model
+    hardware: Hardware
+    tp: int | None = None
+    dp: int | None = None
+    weights: str | None = None
+    activations: str | None = None
+    kv_cache_dtype: str | None = None
+    context: int | None = None
+    sequences: int = 1
+    isl: int | None = None
+    osl: int | None = None
+    max_num_batched_tokens: int = DEFAULT_STEP_TOKENS

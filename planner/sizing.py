@@ -1,0 +1,181 @@
+"""What would have to change: fewest devices, and concrete ways to make a load fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from planner.arrays import ceil_div
+from planner.cost.limits import largest_context, most_sequences
+from planner.deployment import Deployment, rank_memory, weight_scheme
+from planner.model import Execution, Layout
+from planner.model.storage import CACHE_FORMATS
+from planner.units import format_bytes
+
+_MOST_TP = 64
+_SMALLER_WEIGHTS = ("fp8", "int4")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fleet:
+    """The fewest devices that hold a load, and their layout."""
+
+    devices: int
+    tp: int
+    dp: int
+
+
+def fewest_devices(deployment: Deployment) -> Fleet | None:
+    """Return the fewest devices of this kind that hold the load.
+
+    Parameters
+    ----------
+    deployment : Deployment
+        Model, device, formats and load.
+
+    Returns
+    -------
+    Fleet or None
+        The smallest tp · dp; the smaller tp of equals. None where no admitted tp up to 64 holds
+        one sequence.
+    """
+    best: Fleet | None = None
+    scenario, load = deployment.scenario, deployment.load
+    for tp in scenario.model.tensor_parallel_sizes(_MOST_TP):
+        if best and tp >= best.devices:
+            break
+        execution = replace(deployment.execution, layout=Layout(tp=tp))
+        limit = most_sequences(rank_memory(scenario, execution), load.context)
+        if limit.value == 0:
+            continue
+        dp = 1 if limit.value is None else int(ceil_div(load.sequences, limit.value))
+        if best is None or tp * dp < best.devices:
+            best = Fleet(devices=tp * dp, tp=tp, dp=dp)
+    return best
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suggestion:
+    """One change that would help, with what it gives.
+
+    Parameters
+    ----------
+    text : str
+        For people.
+    change : dict
+        Command-line flags and their new values.
+    total_bytes : int
+        Memory of the fullest device after the change. [bytes]
+    fits : bool
+        Whether the load then fits.
+    """
+
+    text: str
+    change: dict[str, int | str]
+    total_bytes: int
+    fits: bool
+
+
+def suggestions(deployment: Deployment) -> tuple[Suggestion, ...]:
+    """Return changes that make a load fit, or bring it nearer, cheapest for the user first.
+
+    Parameters
+    ----------
+    deployment : Deployment
+        One that does not fit.
+
+    Returns
+    -------
+    tuple of Suggestion
+        Smaller cache, fewer sequences, shorter context, smaller weights, more devices.
+    """
+    found = [
+        *_smaller_cache(deployment),
+        *_smaller_load(deployment),
+        *_smaller_weights(deployment),
+        *_more_devices(deployment),
+    ]
+    return tuple(sorted(found, key=lambda suggestion: not suggestion.fits))
+
+
+def _with(deployment: Deployment, execution: Execution) -> tuple[int, bool]:
+    memory = rank_memory(deployment.scenario, execution)
+    sequences = int(ceil_div(deployment.load.sequences, execution.layout.dp))
+    total = int(memory.use(deployment.load.context, sequences).total_bytes)
+    return total, total <= memory.capacity_bytes
+
+
+def _phrase(total: int, fits: bool) -> str:
+    return f"{format_bytes(total)} per device, {'fits' if fits else 'still too much'}"
+
+
+def _smaller_cache(deployment: Deployment) -> Iterator[Suggestion]:
+    cache = CACHE_FORMATS["fp8"]
+    if deployment.execution.cache.bits <= cache.bits:
+        return
+    total, fits = _with(deployment, replace(deployment.execution, cache=cache))
+    if (
+        total
+        < deployment.memory.use(deployment.load.context, deployment.replica_sequences).total_bytes
+    ):
+        yield Suggestion(
+            text=f"Keep keys and values in fp8: {_phrase(total, fits)}.",
+            change={"--kv-cache-dtype": "fp8"},
+            total_bytes=total,
+            fits=fits,
+        )
+
+
+def _smaller_load(deployment: Deployment) -> Iterator[Suggestion]:
+    memory, load = deployment.memory, deployment.load
+    fewer = most_sequences(memory, load.context).value
+    if fewer and fewer < deployment.replica_sequences:
+        total = int(memory.use(load.context, fewer).total_bytes)
+        sequences = fewer * deployment.layout.dp
+        yield Suggestion(
+            text=f"Run {sequences:,} sequences at a time: {_phrase(total, True)}.",
+            change={"--sequences": sequences},
+            total_bytes=total,
+            fits=True,
+        )
+    shorter = largest_context(memory, deployment.replica_sequences).value
+    if shorter and shorter < load.context:
+        total = int(memory.use(shorter, deployment.replica_sequences).total_bytes)
+        yield Suggestion(
+            text=f"Limit the context to {shorter:,} tokens: {_phrase(total, True)}.",
+            change={"--context": shorter},
+            total_bytes=total,
+            fits=True,
+        )
+
+
+def _smaller_weights(deployment: Deployment) -> Iterator[Suggestion]:
+    now = deployment.execution.weights.quantised.bits
+    for name in _SMALLER_WEIGHTS:
+        scheme = weight_scheme(deployment.scenario.model, name)
+        if scheme.quantised.bits >= now:
+            continue
+        total, fits = _with(deployment, replace(deployment.execution, weights=scheme))
+        yield Suggestion(
+            text=f"Store the weights in {name}: {_phrase(total, fits)}.",
+            change={"--weights": name},
+            total_bytes=total,
+            fits=fits,
+        )
+        if fits:
+            return
+
+
+def _more_devices(deployment: Deployment) -> Iterator[Suggestion]:
+    fleet = fewest_devices(deployment)
+    if fleet is None:
+        return
+    layout = Layout(tp=fleet.tp, dp=fleet.dp)
+    total, fits = _with(deployment, replace(deployment.execution, layout=layout))
+    yield Suggestion(
+        text=f"Use {fleet.devices:,} devices (tp {fleet.tp}, dp {fleet.dp}): "
+        f"{_phrase(total, fits)}.",
+        change={"-n": fleet.devices, "--tp": fleet.tp, "--dp": fleet.dp},
+        total_bytes=total,
+        fits=fits,
+    )

@@ -1,0 +1,164 @@
+"""A plan as text for a terminal."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from typing import Any
+
+from planner.explanation import Explanation
+from planner.plan import Plan
+from planner.units import format_bytes, format_seconds, format_si
+
+_WIDTH = 100
+
+
+def align(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> str:
+    """Return rows as aligned columns.
+
+    Parameters
+    ----------
+    rows : sequence of sequence of str
+        Cells; the first row may be a header.
+    right : sequence of int
+        Columns to align to the right.
+
+    Returns
+    -------
+    str
+        Lines without trailing blanks.
+
+    Examples
+    --------
+    >>> print(align([["weights", "14.96 GiB"], ["cache", "8.00 GiB"]], right=[1]))
+    weights  14.96 GiB
+    cache     8.00 GiB
+    """
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = [
+            cell.rjust(width) if i in right else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def _paragraph(text: str, bullet: str = "") -> str:
+    return textwrap.fill(text, _WIDTH, initial_indent=bullet, subsequent_indent=" " * len(bullet))
+
+
+def plan_text(plan: Plan) -> str:
+    """Return a plan for people: verdict, memory, times, limits, assumptions.
+
+    Parameters
+    ----------
+    plan : Plan
+        The answer.
+
+    Returns
+    -------
+    str
+        Several short tables.
+    """
+    blocks = [
+        _paragraph(("FITS  " if plan.fits else "DOES NOT FIT  ") + plan.verdict),
+        _memory(plan),
+        _times(plan),
+        _limits(plan),
+    ]
+    if plan.suggestions:
+        lines = [_paragraph(s.text, "  - ") for s in plan.suggestions]
+        blocks.append("What would help\n" + "\n".join(lines))
+    for title, notes in (
+        ("Warnings", plan.deployment.warnings),
+        ("Assumptions", plan.deployment.assumptions),
+    ):
+        if notes:
+            blocks.append(title + "\n" + "\n".join(_paragraph(note, "  - ") for note in notes))
+    return "\n\n".join(blocks)
+
+
+def _memory(plan: Plan) -> str:
+    data = plan.to_dict()["memory"]
+    per_device, whole = data["per_device"], data["architectural"]
+    rows = [["Memory", "fullest device", "whole model, one copy"]]
+    for label, key in (("weights", "weights_bytes"), ("caches", "cache_bytes")):
+        rows.append([f"  {label}", format_bytes(per_device[key]), format_bytes(whole[key])])
+    rows += [
+        [f"  {label}", format_bytes(per_device[f"{label}_bytes"]), ""]
+        for label in ("activations", "runtime", "total", "capacity")
+    ]
+    return align(rows, right=[1, 2])
+
+
+def _times(plan: Plan) -> str:
+    rows = [["Floor times", "time", "FLOP", "read", "written", "bound", "tokens/s"]]
+    for name, cost in (("prefill", plan.prefill), ("decode step", plan.decode)):
+        rows.append(
+            [
+                f"  {name}",
+                format_seconds(float(cost.time_s)),
+                format_si(float(cost.flop), "FLOP"),
+                format_bytes(cost.read_bytes),
+                format_bytes(cost.write_bytes),
+                cost.bound,
+                f"{cost.step.tokens / float(cost.time_s):,.0f}",
+            ]
+        )
+    return align(rows, right=[1, 2, 3, 4, 6])
+
+
+def _limits(plan: Plan) -> str:
+    fleet = plan.fewest_devices
+    context, sequences = plan.largest_context, plan.most_sequences
+    rows = [
+        ["Limits", "", ""],
+        ["  largest context", _count(context.value), f"by {context.limited_by}"],
+        ["  most sequences", _count(sequences.value), f"by {sequences.limited_by}"],
+        [
+            "  fewest devices",
+            _count(fleet.devices if fleet else None),
+            f"tp {fleet.tp}, dp {fleet.dp}" if fleet else "none holds one sequence",
+        ],
+    ]
+    return align(rows, right=[1])
+
+
+def _count(value: int | None) -> str:
+    return "-" if value is None else f"{value:,}"
+
+
+def explanation_text(explanation: Explanation) -> str:
+    """Return an explanation for people.
+
+    Parameters
+    ----------
+    explanation : Explanation
+        How a figure came about.
+
+    Returns
+    -------
+    str
+        Meaning, formula, substituted numbers, value, terms.
+    """
+    lines = [
+        explanation.figure,
+        _paragraph(explanation.meaning, "  "),
+        _paragraph(f"= {explanation.formula}", "  "),
+        _paragraph(f"= {explanation.substituted}", "  "),
+        f"  = {_value(explanation.value)} {explanation.unit}",
+    ]
+    if explanation.terms:
+        rows = [[f"    {t.label}", _value(t.value), t.detail] for t in explanation.terms]
+        lines.append(align(rows, right=[1]))
+    if explanation.sources:
+        lines.append(f"  sources: {', '.join(explanation.sources)}")
+    return "\n".join(lines)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return "none" if value is None else str(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
