@@ -1,0 +1,215 @@
+"""Gemma 1, 2 and 3: wide heads, GeGLU, tied embeddings; windows on some layers from Gemma 2 on.
+
+Gemma 2 alternates windowed and full layers without saying so in the file; Gemma 3 has five
+windowed layers before each full one. Defaults of the configuration classes that are taken: tied
+embeddings, heads of 256, windows of 4,096 tokens; for Gemma 3 also 8 query and 4 KV heads,
+262,208 tokens of vocabulary and 131,072 of context, which published files rely on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from planner.importers.config import Config
+from planner.importers.decoder import (
+    Heads,
+    assemble,
+    block_names,
+    read_heads,
+    read_hidden,
+    read_layer_types,
+    read_layers,
+    stack,
+)
+from planner.importers.multimodal import read_language_model
+from planner.importers.position import usable_context
+from planner.importers.registry import Architecture, family
+from planner.model import Layer
+from planner.model.bounds import MOST_LAYERS
+from planner.model.feed_forward import Dense
+from planner.model.mixers.attention import Attention
+from planner.model.norm import Norm
+
+_HEAD_DIM = 256
+_WINDOW_TOKENS = 4096
+_PATTERN = {"gemma2": 2, "gemma3": 6}
+_GEMMA3_QUERY_HEADS = 8
+_GEMMA3_KV_HEADS = 4
+_GEMMA3_VOCABULARY = 262_208
+_GEMMA3_CONTEXT_TOKENS = 131_072
+
+
+@family("gemma", architectures=("GemmaForCausalLM",))
+def read_gemma(config: Config) -> Architecture:
+    """Read a Gemma 1 configuration.
+
+    Parameters
+    ----------
+    config : Config
+        The configuration.
+
+    Returns
+    -------
+    Architecture
+        Llama's blocks with GeGLU and tied embeddings.
+
+    Raises
+    ------
+    SpecError
+        A figure is missing or unusable.
+    """
+    hidden = read_hidden(config)
+    heads = read_heads(config, hidden, head_dim=_HEAD_DIM)
+    pair = (_attention(config, hidden, heads, None, gemma3=False), _feed_forward(config, hidden))
+    return assemble(
+        config,
+        stack([pair] * read_layers(config), hidden),
+        hidden=hidden,
+        tied=True,
+        usable_context=usable_context(config),
+    )
+
+
+@family("gemma2", architectures=("Gemma2ForCausalLM",))
+def read_gemma2(config: Config) -> Architecture:
+    """Read a Gemma 2 configuration.
+
+    Parameters
+    ----------
+    config : Config
+        The configuration.
+
+    Returns
+    -------
+    Architecture
+        Four norms a layer; every second layer sees a window.
+
+    Raises
+    ------
+    SpecError
+        A figure is missing or unusable.
+    """
+    hidden = read_hidden(config)
+    heads = read_heads(config, hidden, head_dim=_HEAD_DIM)
+    windows = _read_windows(config, _PATTERN["gemma2"])
+    attentions = [_attention(config, hidden, heads, window, gemma3=False) for window in windows]
+    return assemble(
+        config,
+        _sandwich(attentions, _feed_forward(config, hidden)),
+        hidden=hidden,
+        tied=True,
+        usable_context=usable_context(config),
+    )
+
+
+@family("gemma3_text", architectures=("Gemma3ForCausalLM",))
+def read_gemma3(config: Config) -> Architecture:
+    """Read a Gemma 3 configuration of text alone.
+
+    Parameters
+    ----------
+    config : Config
+        The configuration.
+
+    Returns
+    -------
+    Architecture
+        Four norms a layer, QK-norm, five windowed layers before each full one.
+
+    Raises
+    ------
+    SpecError
+        A figure is missing or unusable.
+    """
+    hidden = read_hidden(config)
+    heads = read_heads(
+        config,
+        hidden,
+        query_heads=_GEMMA3_QUERY_HEADS,
+        kv_heads=_GEMMA3_KV_HEADS,
+        head_dim=_HEAD_DIM,
+    )
+    windows = _read_windows(config, _PATTERN["gemma3"])
+    attentions = [_attention(config, hidden, heads, window, gemma3=True) for window in windows]
+    return assemble(
+        config,
+        _sandwich(attentions, _feed_forward(config, hidden)),
+        hidden=hidden,
+        tied=True,
+        usable_context=usable_context(config, default=_GEMMA3_CONTEXT_TOKENS),
+        vocabulary=_GEMMA3_VOCABULARY,
+    )
+
+
+@family("gemma3", architectures=("Gemma3ForConditionalGeneration",))
+def read_gemma3_multimodal(config: Config) -> Architecture:
+    """Read the language model of a Gemma 3 configuration.
+
+    Parameters
+    ----------
+    config : Config
+        The configuration.
+
+    Returns
+    -------
+    Architecture
+        Without the vision tower and the projector, which a warning names.
+
+    Raises
+    ------
+    SpecError
+        A figure is missing or unusable.
+    """
+    config.ignore(
+        "boi_token_index",
+        "eoi_token_index",
+        "image_token_index",
+        "image_token_id",
+        "mm_tokens_per_image",
+    )
+    return read_language_model(config, towers=("vision_config",), default="gemma3_text")
+
+
+def _read_windows(config: Config, period: int) -> list[int | None]:
+    layers = read_layers(config)
+    window = config.optional_size("sliding_window", "sliding_window_size")
+    if "sliding_window" not in config:
+        window = _WINDOW_TOKENS
+    period = config.size(
+        "sliding_window_pattern", "_sliding_window_pattern", default=period, most=MOST_LAYERS
+    )
+    sliding = read_layer_types(config, layers) or [(i + 1) % period != 0 for i in range(layers)]
+    return [window if slides else None for slides in sliding]
+
+
+def _attention(
+    config: Config, hidden: int, heads: Heads, window: int | None, *, gemma3: bool
+) -> Attention:
+    bias = config.flag("attention_bias", False)
+    return Attention(
+        hidden=hidden,
+        query_heads=heads.query,
+        kv_heads=heads.kv,
+        head_dim=heads.dim,
+        window=window,
+        qkv_bias=bias,
+        output_bias=bias,
+        qk_norm="head" if gemma3 else "none",
+    )
+
+
+def _feed_forward(config: Config, hidden: int) -> Dense:
+    return Dense(hidden=hidden, intermediate=config.size("intermediate_size"))
+
+
+def _sandwich(attentions: Sequence[Attention], feed_forward: Dense) -> list[Layer]:
+    """Put a norm before and after each of the two parts of a layer."""
+    names = block_names([(attention, feed_forward) for attention in attentions])
+    before, after, between, last = (
+        Norm(kind="rms_norm", width=feed_forward.hidden, name=f"{name}_layernorm")
+        for name in ("input", "post_attention", "pre_feedforward", "post_feedforward")
+    )
+    return [
+        Layer(name, (before, attention, after, between, feed_forward, last))
+        for name, attention in zip(names, attentions, strict=True)
+    ]

@@ -1,0 +1,120 @@
+"""Mistral 7B, Nemo, Small and Large, Ministral 3; Mistral 3 without its vision tower.
+
+Defaults of ``MistralConfig`` that are taken: a window of 4,096 tokens where the file has no
+``sliding_window`` (null means none), 8 KV heads, a head's width the residual stream's share.
+``Ministral3Config`` has no window and heads of 128 by default.
+"""
+
+from __future__ import annotations
+
+from planner.importers.config import Config
+from planner.importers.decoder import assemble, read_heads, read_hidden, read_layers, stack
+from planner.importers.multimodal import read_language_model
+from planner.importers.position import usable_context
+from planner.importers.registry import Architecture, family
+from planner.model.feed_forward import Dense
+from planner.model.mixers.attention import Attention
+
+_DEFAULT_WINDOW_TOKENS = 4096
+_DEFAULT_KV_HEADS = 8
+_MINISTRAL3_HEAD_DIM = 128
+
+
+@family("mistral", architectures=("MistralForCausalLM", "MistralModel"))
+def read(config: Config) -> Architecture:
+    """Read a Mistral configuration.
+
+    Parameters
+    ----------
+    config : Config
+        The configuration.
+
+    Returns
+    -------
+    Architecture
+        As Llama, with a window on every layer or on none.
+
+    Raises
+    ------
+    SpecError
+        A figure is missing or unusable.
+    """
+    names = ("sliding_window", "sliding_window_size")
+    window = config.optional_size(*names)
+    if not any(name in config for name in names):
+        window = _DEFAULT_WINDOW_TOKENS
+    if config.given("attention_sink_size"):
+        config.warn("attention_sink_size is an engine's choice and is not counted.")
+    return _decoder(config, window, head_dim=None)
+
+
+@family("ministral3", architectures=("Ministral3ForCausalLM",))
+def read_ministral3(config: Config) -> Architecture:
+    """Read a Ministral 3 configuration.
+
+    Parameters
+    ----------
+    config : Config
+        The configuration.
+
+    Returns
+    -------
+    Architecture
+        As Mistral, without a window unless the file has one.
+
+    Raises
+    ------
+    SpecError
+        A figure is missing or unusable.
+    """
+    return _decoder(config, config.optional_size("sliding_window"), head_dim=_MINISTRAL3_HEAD_DIM)
+
+
+@family("mistral3", architectures=("Mistral3ForConditionalGeneration",))
+def read_multimodal(config: Config) -> Architecture:
+    """Read the language model of a Mistral 3 configuration.
+
+    Parameters
+    ----------
+    config : Config
+        The configuration.
+
+    Returns
+    -------
+    Architecture
+        Without the vision tower and the projector, which a warning names.
+
+    Raises
+    ------
+    SpecError
+        A figure is missing or unusable.
+    """
+    config.ignore(
+        "image_token_index",
+        "image_token_id",
+        "multimodal_projector_bias",
+        "projector_hidden_act",
+        "spatial_merge_size",
+        "vision_feature_layer",
+    )
+    return read_language_model(config, towers=("vision_config",), default="mistral")
+
+
+def _decoder(config: Config, window: int | None, head_dim: int | None) -> Architecture:
+    hidden = read_hidden(config)
+    heads = read_heads(config, hidden, kv_heads=_DEFAULT_KV_HEADS, head_dim=head_dim)
+    attention = Attention(
+        hidden=hidden,
+        query_heads=heads.query,
+        kv_heads=heads.kv,
+        head_dim=heads.dim,
+        window=window,
+    )
+    feed_forward = Dense(hidden=hidden, intermediate=config.size("intermediate_size"))
+    return assemble(
+        config,
+        stack([(attention, feed_forward)] * read_layers(config), hidden),
+        hidden=hidden,
+        tied=False,
+        usable_context=usable_context(config),
+    )

@@ -1,0 +1,55 @@
+"""Phi-3, Phi-3.5 and Phi-4 (mini and 14B): Llama's blocks, projections stored fused.
+
+Fusing changes neither counts nor products. Defaults of ``Phi3Config`` that are taken: KV heads as
+many as query heads, no window, whole heads rotated, untied embeddings.
+"""
+
+from __future__ import annotations
+
+from planner.importers.config import Config
+from planner.importers.decoder import assemble, read_heads, read_hidden, read_layers, stack
+from planner.importers.position import rotated_dim, usable_context
+from planner.importers.registry import Architecture, family
+from planner.model.feed_forward import Dense
+from planner.model.mixers.attention import Attention
+
+
+@family("phi3", architectures=("Phi3ForCausalLM",))
+def read(config: Config) -> Architecture:
+    """Read a Phi-3 configuration.
+
+    Parameters
+    ----------
+    config : Config
+        The configuration.
+
+    Returns
+    -------
+    Architecture
+        RMSNorm, attention without biases, SwiGLU.
+
+    Raises
+    ------
+    SpecError
+        A figure is missing or unusable.
+    """
+    hidden = read_hidden(config)
+    heads = read_heads(config, hidden)
+    config.require("attention_bias", False)
+    config.require("mlp_bias", False)
+    attention = Attention(
+        hidden=hidden,
+        query_heads=heads.query,
+        kv_heads=heads.kv,
+        head_dim=heads.dim,
+        window=config.optional_size("sliding_window"),
+        rotary_dim=rotated_dim(config, heads.dim, default=1.0),
+    )
+    feed_forward = Dense(hidden=hidden, intermediate=config.size("intermediate_size"))
+    return assemble(
+        config,
+        stack([(attention, feed_forward)] * read_layers(config), hidden),
+        hidden=hidden,
+        tied=False,
+        usable_context=usable_context(config),
+    )

@@ -1,0 +1,209 @@
+"""The fields of a configuration file, and which of them were understood."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NoReturn
+
+from planner.errors import SpecError, UnsupportedConfigError
+
+_MOST_LISTED = 12
+MISSING = object()
+
+
+class Fields:
+    """A mapping that is read field by field; what nobody read is found at the end.
+
+    Parameters
+    ----------
+    data : mapping
+        The content of a configuration file, or of a section of it.
+    where : str
+        The file, for errors.
+    prefix : str
+        The section, as in ``"text_config."``.
+    warnings : list of str, optional
+        Where notes to the person go; sections share their file's.
+    """
+
+    __slots__ = ("_data", "_prefix", "_read", "_sections", "warnings", "where")
+
+    def __init__(
+        self,
+        data: Mapping[str, object],
+        where: str,
+        *,
+        prefix: str = "",
+        warnings: list[str] | None = None,
+    ) -> None:
+        self._data = data
+        self._prefix = prefix
+        self._read: set[str] = set()
+        self._sections: dict[str, Fields] = {}
+        self.where = where
+        self.warnings: list[str] = [] if warnings is None else warnings
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._data
+
+    def given(self, name: str) -> bool:
+        """Return whether a field is there and not null; it counts as read.
+
+        Parameters
+        ----------
+        name : str
+            The field.
+
+        Returns
+        -------
+        bool
+            Whether it says anything.
+
+        Examples
+        --------
+        >>> Fields({"n_inner": None}, "config.json").given("n_inner")
+        False
+        """
+        value = self._raw((name,))[1]
+        return value is not None and value is not MISSING
+
+    def warn(self, text: str) -> None:
+        """Leave a note for the person who plans with this file.
+
+        Parameters
+        ----------
+        text : str
+            A sentence; said once, however often it is left.
+
+        Examples
+        --------
+        >>> config = Fields({}, "config.json")
+        >>> config.warn("Mind the gap.")
+        >>> config.warnings
+        ['Mind the gap.']
+        """
+        if text not in self.warnings:
+            self.warnings.append(text)
+
+    def place(self, name: str) -> str:
+        """Return where a field stands, for an error.
+
+        Parameters
+        ----------
+        name : str
+            The field.
+
+        Returns
+        -------
+        str
+            File, section and field.
+
+        Examples
+        --------
+        >>> Fields({}, "config.json", prefix="text_config.").place("hidden_size")
+        'config.json: text_config.hidden_size'
+        """
+        return f"{self.where}: {self._prefix}{_printable(name)}"
+
+    def refuse(self, name: str, allowed: str, what: str = "not usable") -> NoReturn:
+        """Raise for the value of a field.
+
+        Parameters
+        ----------
+        name : str
+            The field.
+        allowed : str
+            What it may be.
+        what : str
+            What is wrong, one clause.
+
+        Raises
+        ------
+        SpecError
+            Always; names file, field, value and what is allowed.
+        """
+        raise SpecError(what, where=self.place(name), got=self._data.get(name), allowed=allowed)
+
+    def _raw(self, names: tuple[str, ...]) -> tuple[str, object]:
+        """Return the first of a figure's names that is there, and its value."""
+        present = [name for name in names if name in self._data]
+        self._read.update(present)
+        values = [(name, self._data[name]) for name in present]
+        given = [pair for pair in values if pair[1] is not None] or values
+        for name, value in given[1:]:
+            if value != given[0][1]:
+                self.refuse(name, f"the value of {given[0][0]}", "two fields contradict each other")
+        return given[0] if given else (names[0], MISSING)
+
+    def _missing(self, names: tuple[str, ...]) -> NoReturn:
+        fix = f"Also known as: {', '.join(names[1:])}." if names[1:] else None
+        raise SpecError("a required field is missing", where=self.place(names[0]), fix=fix)
+
+    def ignore(self, *names: str) -> None:
+        """Count fields as understood: they change neither bytes nor FLOP.
+
+        Parameters
+        ----------
+        *names : str
+            The fields.
+
+        Examples
+        --------
+        >>> config = Fields({"rope_theta": 1e6}, "config.json")
+        >>> config.ignore("rope_theta")
+        >>> config.unread()
+        []
+        """
+        self._read.update(names)
+
+    def unread(self, harmless: frozenset[str] = frozenset()) -> list[str]:
+        """Return the fields that nobody read or counted as understood, sections included.
+
+        Parameters
+        ----------
+        harmless : frozenset of str
+            Fields to leave out, wherever they stand.
+
+        Returns
+        -------
+        list of str
+            In the order of the file.
+
+        Examples
+        --------
+        >>> Fields({"hidden_size": 1, "new_idea": 2}, "config.json").unread()
+        ['hidden_size', 'new_idea']
+        """
+        known = self._read | harmless
+        own = [self._prefix + _printable(name) for name in self._data if name not in known]
+        inner = [name for section in self._sections.values() for name in section.unread(harmless)]
+        return own + inner
+
+    def refuse_unread(self, harmless: frozenset[str]) -> None:
+        """Raise if a field is left that was neither read nor is known to be harmless.
+
+        Parameters
+        ----------
+        harmless : frozenset of str
+            Fields that change neither bytes nor FLOP in any family.
+
+        Raises
+        ------
+        UnsupportedConfigError
+            Names the fields.
+        """
+        left = self.unread(harmless)
+        if not left:
+            return
+        more = f" and {len(left) - _MOST_LISTED} more" if len(left) > _MOST_LISTED else ""
+        raise UnsupportedConfigError(
+            f"not understood and may change bytes or FLOP: {', '.join(left[:_MOST_LISTED])}{more}",
+            where=self.where,
+            fix="Remove a field that has no effect, or describe the model in YAML.",
+        )
+
+
+def _printable(name: object) -> str:
+    """Field names come from a stranger: short, and without control characters."""
+    text = str(name)[:80]
+    return text if text.isprintable() else ascii(text)

@@ -1,0 +1,164 @@
+"""Which reader understands which kind of configuration; one file of ``families`` each."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from planner.errors import UnsupportedConfigError
+from planner.importers.config import Config
+from planner.model import Layer
+from planner.model.embedding import Embedding, Head
+from planner.model.part import Part
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Architecture:
+    """What a configuration says about the network itself.
+
+    Parameters
+    ----------
+    embedding : Embedding
+        Token table.
+    layers : tuple of Layer
+        The stack, in order.
+    final : tuple of Part
+        What stands between the last layer and the head.
+    head : Head
+        LM head.
+    usable_context : int or None
+        Tokens the positions are good for; None where nothing limits them. [tokens]
+    dtype : str, optional
+        Format of the published weights where a family's files do not say it.
+    """
+
+    embedding: Embedding
+    layers: tuple[Layer, ...]
+    final: tuple[Part, ...]
+    head: Head
+    usable_context: int | None
+    dtype: str | None = None
+
+
+Reader = Callable[[Config], Architecture]
+
+_BY_TYPE: dict[str, Reader] = {}
+_BY_ARCHITECTURE: dict[str, Reader] = {}
+_BY_SIGNATURE: dict[frozenset[str], Reader] = {}
+
+
+def family(
+    *model_types: str, architectures: tuple[str, ...] = (), signature: tuple[str, ...] = ()
+) -> Callable[[Reader], Reader]:
+    """Return a decorator that registers a reader.
+
+    Parameters
+    ----------
+    *model_types : str
+        Values of ``model_type`` that it understands.
+    architectures : tuple of str
+        Class names, for files without a ``model_type``.
+    signature : tuple of str
+        Fields that together give away a file with neither.
+
+    Returns
+    -------
+    callable
+        Returns the reader as it is.
+
+    Raises
+    ------
+    ValueError
+        Another reader has one of the names.
+
+    Examples
+    --------
+    >>> first = model_types()[0]
+    >>> family(first)(lambda config: None)
+    Traceback (most recent call last):
+        ...
+    ValueError: two readers for RefinedWeb
+    """
+
+    def register(reader: Reader) -> Reader:
+        for registered, names in (
+            (_BY_TYPE, model_types),
+            (_BY_ARCHITECTURE, architectures),
+        ):
+            for name in names:
+                if name in registered:
+                    raise ValueError(f"two readers for {name}")
+                registered[name] = reader
+        if signature:
+            _BY_SIGNATURE[frozenset(signature)] = reader
+        return reader
+
+    return register
+
+
+@functools.cache
+def _families() -> None:
+    """Import every file of ``families``, which registers its readers."""
+    package = importlib.import_module("planner.importers.families")
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"{package.__name__}.{module.name}")
+
+
+def model_types() -> list[str]:
+    """Return the kinds of configuration that are understood.
+
+    Returns
+    -------
+    list of str
+        Values of ``model_type``, sorted.
+
+    Examples
+    --------
+    >>> "llama" in model_types()
+    True
+    """
+    _families()
+    return sorted(_BY_TYPE)
+
+
+def find_reader(config: Config) -> Reader:
+    """Return the reader of a configuration.
+
+    Parameters
+    ----------
+    config : Config
+        The configuration.
+
+    Returns
+    -------
+    callable
+        Chosen by ``model_type``; without one by ``architectures``, then by telling fields.
+
+    Raises
+    ------
+    UnsupportedConfigError
+        No reader understands this kind; names it and those that are understood.
+    """
+    _families()
+    model_type = config.text("model_type")
+    names = [name for name in config.entries("architectures") or () if isinstance(name, str)]
+    if model_type is not None:
+        reader = _BY_TYPE.get(model_type)
+        field, got = "model_type", model_type
+    else:
+        reader = next((_BY_ARCHITECTURE[name] for name in names if name in _BY_ARCHITECTURE), None)
+        field, got = "architectures", ", ".join(names)
+    for signature, own in _BY_SIGNATURE.items():
+        if reader is None and model_type is None and all(name in config for name in signature):
+            reader = own
+    if reader is None:
+        raise UnsupportedConfigError(
+            "an architecture that is not modelled" if got else "names no architecture",
+            where=config.place(field),
+            got=got or None,
+            allowed=", ".join(model_types()),
+        )
+    return reader

@@ -1,0 +1,251 @@
+"""What a configuration may not say: one paragraph that names file, field, value and what is allowed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from planner.errors import PlannerError, SpecError, UnsupportedConfigError
+from planner.importers import import_config
+
+
+def refuse(config: dict[str, Any], kind: type[PlannerError] = SpecError, **keywords: Any) -> str:
+    with pytest.raises(kind) as caught:
+        import_config(config, where="config.json", **keywords)
+    text = str(caught.value)
+    assert "\n" not in text
+    assert len(text) < 1500
+    return text
+
+
+@pytest.mark.parametrize("value", ["32", -1, None, 1e30, True, 10**30, 0, 2.5, [32], {}])
+def test_a_figure_of_the_wrong_kind_or_size(llama: dict[str, Any], value: object) -> None:
+    text = refuse({**llama, "num_hidden_layers": value})
+    assert "config.json: num_hidden_layers" in text
+    assert "allowed: a whole number from 1 to 2,000" in text
+
+
+def test_a_missing_figure(llama: dict[str, Any]) -> None:
+    del llama["hidden_size"]
+    assert "config.json: hidden_size: a required field is missing" in refuse(llama)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("vocab_size", 10**9, "from 1 to 10,000,000"),
+        ("attention_bias", 1, "true or false"),
+        ("attention_bias", None, "true or false"),
+        ("model_type", 3, "a text"),
+        ("architectures", "LlamaForCausalLM", "a list"),
+        ("rope_scaling", [], "an object of fields"),
+        ("num_key_value_heads", 2, "a divisor of the 9 query heads"),
+        ("num_attention_heads", 7, "a divisor"),
+        ("torch_dtype", 16, "a text"),
+    ],
+)
+def test_other_wrong_values(llama: dict[str, Any], field: str, value: object, said: str) -> None:
+    text = refuse({**llama, field: value})
+    assert said in text
+
+
+def test_two_names_of_one_figure_must_agree(llama: dict[str, Any]) -> None:
+    assert "contradict" in refuse({**llama, "n_layer": 31})
+    assert import_config({**llama, "n_layer": 30}, where="config.json").parameters == 134_515_008
+
+
+@pytest.mark.parametrize("field", ["new_idea", "attn_output_gate", "use_latent_cache"])
+def test_a_field_nobody_reviewed_is_named(llama: dict[str, Any], field: str) -> None:
+    text = refuse({**llama, field: 1}, UnsupportedConfigError)
+    assert f"may change bytes or FLOP: {field}." in text
+
+
+def test_many_unknown_fields_stay_one_paragraph(llama: dict[str, Any]) -> None:
+    text = refuse({**llama, **{f"field_{i}": i for i in range(10_000)}}, UnsupportedConfigError)
+    assert "and 9988 more" in text
+
+
+def test_hostile_field_names_are_printable(llama: dict[str, Any]) -> None:
+    text = refuse({**llama, "a\n\x1b[31m\ud800" + "x" * 10_000: 1}, UnsupportedConfigError)
+    assert text.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("add_cross_attention", True),
+        ("is_encoder_decoder", True),
+        ("is_causal", False),
+        ("num_kv_shared_layers", 4),
+        ("num_nextn_predict_layers", 1),
+        ("use_bidirectional_attention", True),
+    ],
+)
+def test_switches_that_would_change_the_work(
+    llama: dict[str, Any], field: str, value: object
+) -> None:
+    assert field in refuse({**llama, field: value}, UnsupportedConfigError)
+    neutral = {"is_causal": True}.get(field, False)
+    assert import_config({**llama, field: neutral}, where="config.json").layers
+
+
+def test_harmless_fields_pass(llama: dict[str, Any]) -> None:
+    more = {
+        "attention_dropout": 0.1,
+        "bos_token_id": 1,
+        "eos_token_id": [1, 2],
+        "initializer_range": 0.02,
+        "transformers_version": "4.46.0",
+        "use_cache": False,
+        "rope_theta": 1e6,
+        "temperature": 0.6,
+    }
+    assert not import_config({**llama, **more}, where="config.json").warnings
+
+
+def test_unknown_architectures_are_named(llama: dict[str, Any]) -> None:
+    text = refuse({**llama, "model_type": "hyper_llama"}, UnsupportedConfigError)
+    assert "'hyper_llama'" in text
+    assert "mixtral" in text
+    del llama["model_type"]
+    assert import_config(llama, where="config.json").parameters == 134_515_008
+    llama["architectures"] = ["HyperLlamaForCausalLM"]
+    assert "HyperLlamaForCausalLM" in refuse(llama, UnsupportedConfigError)
+
+
+def test_a_model_without_a_head_leaves_a_warning(llama: dict[str, Any]) -> None:
+    llama["architectures"] = ["LlamaForSequenceClassification"]
+    (warning,) = import_config(llama, where="config.json").warnings
+    assert "LlamaForSequenceClassification" in warning
+
+
+# --- positions ---
+
+
+@pytest.mark.parametrize(
+    "scaling",
+    [
+        {"type": "linear", "factor": 2.0},
+        {"rope_type": "dynamic", "factor": 2.0},
+        {"rope_type": "llama3", "factor": 8.0, "original_max_position_embeddings": 8192},
+        {"type": "su", "long_factor": [1.0], "short_factor": [1.0]},
+        {"rope_type": "default", "rope_theta": 1e4},
+    ],
+)
+def test_scalings_do_not_change_the_declared_context(
+    llama: dict[str, Any], scaling: dict[str, Any]
+) -> None:
+    model = import_config({**llama, "rope_scaling": scaling}, where="config.json")
+    assert (model.usable_context, model.warnings) == (2048, ())
+
+
+def test_yarn_beyond_the_declared_context_leaves_a_warning(llama: dict[str, Any]) -> None:
+    yarn = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 2048}
+    model = import_config({**llama, "rope_scaling": yarn}, where="config.json")
+    assert model.usable_context == 2048
+    assert "8,192" in model.warnings[0]
+
+
+def test_an_unknown_scaling_or_field_of_one_is_named(llama: dict[str, Any]) -> None:
+    text = refuse({**llama, "rope_scaling": {"type": "mrope"}}, UnsupportedConfigError)
+    assert "rope_scaling.type" in text
+    odd = {"type": "linear", "factor": 2.0, "spiral": 1}
+    assert "rope_scaling.spiral" in refuse({**llama, "rope_scaling": odd}, UnsupportedConfigError)
+
+
+# --- storage ---
+
+
+@pytest.mark.parametrize(
+    ("quantisation", "name", "roles"),
+    [
+        ({"quant_method": "fp8", "weight_block_size": [128, 128]}, "fp8_block", 2),
+        ({"quant_method": "fp8", "activation_scheme": "static"}, "fp8_tensor", 2),
+        ({"quant_method": "fbgemm_fp8", "modules_to_not_convert": ["lm_head"]}, "fp8", 2),
+        ({"quant_algo": "FP8", "ignore": ["lm_head"], "producer": {"name": "m"}}, "fp8_tensor", 2),
+        (
+            {"quant_method": "mxfp4", "modules_to_not_convert": ["model.layers.*.self_attn"]},
+            "mxfp4",
+            1,
+        ),
+    ],
+)
+def test_quantised_checkpoints(
+    llama: dict[str, Any], quantisation: dict[str, Any], name: str, roles: int
+) -> None:
+    model = import_config({**llama, "quantization_config": quantisation}, where="config.json")
+    assert (model.checkpoint.dtype, model.checkpoint.quantised) == ("bf16", name)
+    assert len(model.checkpoint.roles) == roles
+
+
+@pytest.mark.parametrize(
+    ("quantisation", "said"),
+    [
+        ({"quant_method": "gptq", "bits": 4}, "'gptq'"),
+        ({"quant_method": "fp8", "weight_block_size": [64, 64]}, "weight_block_size"),
+        ({"quant_algo": "NVFP4"}, "'NVFP4'"),
+        (
+            {"quant_method": "fp8", "modules_to_not_convert": ["model.layers.0.mlp.down_proj"]},
+            "down_proj",
+        ),
+        ({}, "quant_method"),
+    ],
+)
+def test_quantisation_that_is_not_modelled(
+    llama: dict[str, Any], quantisation: dict[str, Any], said: str
+) -> None:
+    config = {**llama, "quantization_config": quantisation}
+    text = refuse(config, UnsupportedConfigError)
+    assert said in text
+    assert "--weights" in text
+    planned = import_config(config, where="config.json", weights_given=True)
+    assert planned.checkpoint.quantised is None
+
+
+def test_an_unknown_field_of_the_quantisation_is_named(llama: dict[str, Any]) -> None:
+    config = {**llama, "quantization_config": {"quant_method": "mxfp4", "twist": 1}}
+    assert "quantization_config.twist" in refuse(config, UnsupportedConfigError)
+
+
+def test_a_silent_file_is_planned_in_bf16_with_a_warning(llama: dict[str, Any]) -> None:
+    del llama["torch_dtype"]
+    model = import_config(llama, where="config.json")
+    assert model.checkpoint.dtype == "bf16"
+    assert "bf16 is assumed" in model.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"), [("float16", "fp16"), ("torch.bfloat16", "bf16"), ("float32", "fp32")]
+)
+def test_formats_of_weights(llama: dict[str, Any], said: str, meant: str) -> None:
+    assert import_config({**llama, "torch_dtype": said}, where="c").checkpoint.dtype == meant
+    del llama["torch_dtype"]
+    assert import_config({**llama, "dtype": said}, where="c").checkpoint.dtype == meant
+
+
+def test_an_unknown_format_of_weights(llama: dict[str, Any]) -> None:
+    assert "'float4'" in refuse({**llama, "torch_dtype": "float4"}, UnsupportedConfigError)
+
+
+# --- names ---
+
+
+@pytest.mark.parametrize(
+    ("where", "model_id", "expected"),
+    [
+        ("/models/SmolLM-135M/config.json", None, ("smollm-135m", "SmolLM-135M", None)),
+        ("hub__HuggingFaceTB__SmolLM.json", None, ("smollm", "SmolLM", None)),
+        (
+            "config.json",
+            "HuggingFaceTB/SmolLM",
+            ("smollm", "HuggingFaceTB/SmolLM", "HuggingFaceTB/SmolLM"),
+        ),
+        ("config.json", None, ("model", "model", None)),
+    ],
+)
+def test_names(
+    llama: dict[str, Any], where: str, model_id: str | None, expected: tuple[str, str, str | None]
+) -> None:
+    model = import_config(llama, where=where, model_id=model_id)
+    assert (model.id, model.name, model.hf_id) == expected
