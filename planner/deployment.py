@@ -326,12 +326,9 @@ def _link(scenario: Scenario, tp: int, warnings: list[str]) -> Link | None:
         return None
     link, note = scenario.hardware.link(tp)
     if link is None:
-        raise LayoutError(
-            f"nothing is known about what joins several {scenario.hardware.device.name}",
-            where="--tp",
-            got=tp,
-            allowed="1",
-            fix="Give a spec file with a link, or use replicas.",
+        warnings.append(
+            f"Nothing is known about what joins {tp} {scenario.hardware.device.name}; the time that "
+            "ranks spend talking is not counted. A node id brings its network."
         )
     if note:
         warnings.append(note)

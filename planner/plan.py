@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -145,7 +145,7 @@ class Plan:
         """
         if path not in EXPLAIN:
             raise UnknownNameError("figure", path, EXPLAIN)
-        return EXPLAIN[path](self)
+        return replace(EXPLAIN[path](self), figure=path)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as plain data, ready for JSON.

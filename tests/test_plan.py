@@ -200,3 +200,9 @@ def test_bad_questions_are_typed_errors(
 def test_an_unknown_figure_offers_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match=r"memory\.per_device\.cache_bytes"):
         answer(**CASES["fits"]).explain("memory.per_device.cache_byte")
+
+
+def test_ranks_beyond_every_known_link_are_a_warning_not_a_guess() -> None:
+    result = answer(model="llama-3.1-405b", device="h100-sxm", devices=16, tp=16)
+    assert any("is not counted" in warning for warning in result.deployment.warnings)
+    assert all(item.communication_s == 0 for item in result.decode.operations)

@@ -75,7 +75,7 @@ def operation_cost(
     device : Device
         Peak rates and memory bandwidth.
     link : Link or None
-        What joins the ranks; needed for collectives only.
+        What joins the ranks; without it the time of collectives is not counted.
 
     Returns
     -------
