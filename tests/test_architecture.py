@@ -55,13 +55,12 @@ ENTRY_RANK = 7
 # What each part may import beside the standard library and this repository.
 CORE_LIBRARIES = {"click", "numpy", "pydantic", "pydantic_core", "yaml"}
 EXTRA_LIBRARIES = {
-    "report": {"jinja2", "markupsafe", "matplotlib", "typst", "xlsxwriter"},
+    "report": {"jinja2", "markupsafe", "typst", "xlsxwriter"},
     "ui": {"pandas", "plotly", "streamlit"},
 }
 
 # Never loaded by `import planner` or `import planner.cli`.
 HEAVY = {
-    "matplotlib",
     "pandas",
     "plotly",
     "streamlit",

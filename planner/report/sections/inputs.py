@@ -1,0 +1,71 @@
+"""Inputs: the question with every choice made, and the model it is about."""
+
+from __future__ import annotations
+
+from planner.report.blocks import Cell, Column, Figures, Section, Table
+from planner.report.material import Material
+from planner.units import format_quantity
+
+_LABELS = {
+    "model": ("Model", "-m"),
+    "model_name": ("Model name", ""),
+    "hf_id": ("Hugging Face id", ""),
+    "device": ("Device or node", "-d"),
+    "device_name": ("Device name", ""),
+    "devices": ("Devices", "-n"),
+    "tp": ("Tensor-parallel ranks of a replica", "--tp"),
+    "dp": ("Replicas", "--dp"),
+    "weights": ("Format of weights", "--weights"),
+    "activations": ("Format in which activations are multiplied", "--activations"),
+    "stream": ("Format of the residual stream", ""),
+    "kv_cache_dtype": ("Format of keys and values", "--kv-cache-dtype"),
+    "context": ("Context [tokens]", "--context"),
+    "sequences": ("Sequences in flight", "--sequences"),
+    "isl": ("Prompt length [tokens]", "--isl"),
+    "osl": ("Output length [tokens]", "--osl"),
+    "max_num_batched_tokens": ("Most tokens in one step [tokens]", "--max-num-batched-tokens"),
+}
+"""Key of the inputs → label with unit, flag."""
+
+
+def inputs(material: Material) -> Section:
+    """Return the resolved inputs.
+
+    Parameters
+    ----------
+    material : Material
+        The plan.
+
+    Returns
+    -------
+    Section
+        A row per input, then the size of the model.
+    """
+    rows = []
+    for key, value in material.data["inputs"].items():
+        label, flag = _LABELS.get(key, (key.replace("_", " "), ""))
+        text = "not given" if value is None else format_quantity(value, "1")
+        rows.append(
+            (
+                Cell(text=label, value=label),
+                Cell(text=text, value=value),
+                Cell(text=flag, value=flag),
+            )
+        )
+    columns = tuple(Column(title=title) for title in ("input", "value", "flag"))
+    model = (
+        "model.parameters",
+        "model.active_parameters",
+        "model.layers",
+        "model.usable_context_tokens",
+    )
+    return Section(
+        title="Inputs",
+        blocks=(
+            Table(title="The question, with every choice made", columns=columns, rows=tuple(rows)),
+            Figures(
+                title="The model",
+                figures=tuple(material.figure(path, none="no limit") for path in model),
+            ),
+        ),
+    )
