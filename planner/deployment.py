@@ -327,8 +327,8 @@ def _link(scenario: Scenario, tp: int, warnings: list[str]) -> Link | None:
     link, note = scenario.hardware.link(tp)
     if link is None:
         warnings.append(
-            f"Nothing is known about what joins {tp} {scenario.hardware.device.name}; the time that "
-            "ranks spend talking is not counted. A node id brings its network."
+            f"Nothing is known about what joins {tp} {scenario.hardware.device.name}; the time "
+            "that ranks spend talking is not counted. A node id brings its network."
         )
     if note:
         warnings.append(note)

@@ -36,6 +36,30 @@ def shown(value: object) -> str:
     return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…"
 
 
+def printable(name: object, most: int = _SHOWN_CHARACTERS) -> str:
+    r"""Return a name from a file or a command line on one line, without control characters.
+
+    Parameters
+    ----------
+    name : object
+        A field, a key or a path.
+    most : int
+        Characters to keep. [1]
+
+    Returns
+    -------
+    str
+        The name itself where it is harmless.
+
+    Examples
+    --------
+    >>> printable("hidden_size"), printable("a\nb")
+    ('hidden_size', "'a\\nb'")
+    """
+    text = str(name)[:most]
+    return text if text.isprintable() else ascii(text)
+
+
 class PlannerError(Exception):
     """Base of every error that input can cause.
 

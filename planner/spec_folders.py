@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from planner.errors import SpecError
+from planner.errors import SpecError, printable
 
 ENVIRONMENT_VARIABLE = "PLANNER_SPEC_PATH"
 MOST_BYTES = 1_000_000
@@ -315,9 +315,9 @@ def _locate(data: Any, location: tuple[int | str, ...]) -> tuple[list[str], Any]
         if not inside and not (isinstance(data, list) and isinstance(key, int)):
             continue
         data = data[key]
-        keys.append(str(key)[:80])
+        keys.append(printable(key, 80))
     return keys, data
 
 
 def _dotted(location: tuple[int | str, ...]) -> str:
-    return ".".join(str(key)[:80] for key in location)
+    return ".".join(printable(key, 80) for key in location)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NoReturn
 
-from planner.errors import SpecError, UnsupportedConfigError
+from planner.errors import SpecError, UnsupportedConfigError, printable
 
 _MOST_LISTED = 12
+_NAME_CHARACTERS = 80
 MISSING = object()
 
 
@@ -103,7 +104,7 @@ class Fields:
         >>> Fields({}, "config.json", prefix="text_config.").place("hidden_size")
         'config.json: text_config.hidden_size'
         """
-        return f"{self.where}: {self._prefix}{_printable(name)}"
+        return f"{self.where}: {self._prefix}{printable(name, _NAME_CHARACTERS)}"
 
     def refuse(self, name: str, allowed: str, what: str = "not usable") -> NoReturn:
         """Raise for the value of a field.
@@ -175,7 +176,11 @@ class Fields:
         ['hidden_size', 'new_idea']
         """
         known = self._read | harmless
-        own = [self._prefix + _printable(name) for name in self._data if name not in known]
+        own = [
+            self._prefix + printable(name, _NAME_CHARACTERS)
+            for name in self._data
+            if name not in known
+        ]
         inner = [name for section in self._sections.values() for name in section.unread(harmless)]
         return own + inner
 
@@ -201,9 +206,3 @@ class Fields:
             where=self.where,
             fix="Remove a field that has no effect, or describe the model in YAML.",
         )
-
-
-def _printable(name: object) -> str:
-    """Field names come from a stranger: short, and without control characters."""
-    text = str(name)[:80]
-    return text if text.isprintable() else ascii(text)

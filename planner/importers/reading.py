@@ -8,11 +8,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from planner.errors import SpecError
+from planner.errors import SpecError, printable
 
 MOST_BYTES = 16_000_000
 MOST_NESTING = 64
 MOST_VALUES = 1_000_000
+_PATH_CHARACTERS = 300
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -33,7 +34,7 @@ def read_json(path: Path) -> dict[str, Any]:
     SpecError
         It cannot be read, or is not an object in plain JSON; names file and position.
     """
-    where = str(path)
+    where = printable(path, _PATH_CHARACTERS)
     try:
         size = path.stat().st_size
         if size > MOST_BYTES:
@@ -41,7 +42,7 @@ def read_json(path: Path) -> dict[str, Any]:
         data = path.read_bytes()
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise SpecError(f"cannot be read ({reason})", where=where[:200]) from error
+        raise SpecError(f"cannot be read ({reason})", where=where) from error
     return parse_json(data, where)
 
 
@@ -146,8 +147,8 @@ def _nesting_error(where: str) -> SpecError:
 
 
 def _grammar_error(error: json.JSONDecodeError, where: str) -> SpecError:
-    problem = error.msg[:1].lower() + error.msg[1:]
-    cut = error.pos >= len(error.doc.rstrip())
+    problem = (error.msg[:1].lower() + error.msg[1:]).removesuffix(" at")
+    cut = error.pos >= len(error.doc.rstrip()) or error.msg.startswith("Unterminated")
     return SpecError(
         f"not valid JSON: {problem} at line {error.lineno:,}, column {error.colno:,}",
         where=where,

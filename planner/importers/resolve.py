@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from planner.errors import PlannerError, SpecError, UnknownNameError, UnsupportedConfigError
+from planner.errors import (
+    PlannerError,
+    SpecError,
+    UnknownNameError,
+    UnsupportedConfigError,
+    printable,
+)
 from planner.importers.huggingface import import_config
 from planner.importers.reading import parse_json, read_json
 from planner.model import Model
@@ -16,6 +22,7 @@ from planner.model.description import model_from_description
 from planner.spec_folders import read_spec, spec_paths
 
 _FOLDER = "models_catalog"
+_PATH_CHARACTERS = 300
 _YAML = (".yaml", ".yml")
 _NOT_YET = {
     ".safetensors": "safetensors headers",
@@ -124,22 +131,27 @@ def _from_file(file: Path, *, weights_given: bool) -> Model:
         if file.is_dir():
             file = _in_folder(file)
         if not file.is_file():
-            raise SpecError("no such file", where=str(file)[:200], fix=_HINT)
+            raise SpecError("no such file", where=printable(file, _PATH_CHARACTERS), fix=_HINT)
     except (OSError, ValueError) as error:
-        raise SpecError(f"cannot be read ({error})", where=str(file)[:200]) from error
+        raise SpecError(
+            f"cannot be read ({error})", where=printable(file, _PATH_CHARACTERS)
+        ) from error
     suffix = file.suffix.lower()
+    where = printable(file, _PATH_CHARACTERS)
     if suffix in _NOT_YET:
-        _refuse_kind(str(file), suffix)
+        _refuse_kind(where, suffix)
     if suffix in _YAML:
-        return model_from_description(read_spec(file), str(file))
-    return import_config(read_json(file), where=str(file), weights_given=weights_given)
+        return model_from_description(read_spec(file), where)
+    return import_config(read_json(file), where=where, weights_given=weights_given)
 
 
 def _in_folder(folder: Path) -> Path:
     config = folder / "config.json"
     if config.is_file():
         return config
-    raise SpecError("no config.json in this folder", where=str(folder), fix=_HINT)
+    raise SpecError(
+        "no config.json in this folder", where=printable(folder, _PATH_CHARACTERS), fix=_HINT
+    )
 
 
 def _refuse_kind(where: str, suffix: str) -> NoReturn:

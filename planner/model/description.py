@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from itertools import groupby
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -24,7 +24,6 @@ from planner.model.model import Checkpoint, Layer, Model
 from planner.model.norm import Norm
 from planner.model.part import Part
 from planner.model.storage import WEIGHT_FORMATS
-from planner.model.tensor import Role
 from planner.sources import Identifier, Source
 from planner.spec_folders import validate
 
@@ -204,11 +203,6 @@ def _check_checkpoint(checkpoint: Checkpoint, place: str) -> None:
         if name not in WEIGHT_FORMATS:
             raise SpecError(
                 "unknown format", where=place, got=name, allowed=", ".join(WEIGHT_FORMATS)
-            )
-    for role in checkpoint.roles:
-        if role not in get_args(Role):
-            raise SpecError(
-                "unknown role", where=place, got=role, allowed=", ".join(get_args(Role))
             )
 
 

@@ -1,18 +1,10 @@
-"""Configurations of every family, with exact counts and where both come from."""
+"""A configuration to break."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
-
-CONFIGURATIONS = Path(__file__).resolve().parent.parent / "data" / "configurations.json"
-
-
-def load_configurations() -> list[dict[str, Any]]:
-    return json.loads(CONFIGURATIONS.read_text(encoding="utf-8"))
 
 
 @pytest.fixture
@@ -32,10 +24,3 @@ def llama() -> dict[str, Any]:
         "torch_dtype": "bfloat16",
         "vocab_size": 49152,
     }
-
-
-@pytest.fixture
-def configuration(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """The configuration of the model that the test names."""
-    found = {entry["name"]: entry["config"] for entry in load_configurations()}
-    return found[request.param]

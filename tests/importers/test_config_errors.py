@@ -1,4 +1,4 @@
-"""What a configuration may not say: one paragraph that names file, field, value and what is allowed."""
+"""What a configuration may not say: one paragraph with file, field, value, what is allowed."""
 
 from __future__ import annotations
 

@@ -104,10 +104,16 @@ def test_any_field_may_hold_anything(entry: dict[str, Any]) -> None:
     chosen = random.Random(entry["name"])
     for path in fields(entry["config"]):
         for value in chosen.sample(VALUES, 6):
-            try:
-                model = import_config(changed(entry["config"], path, value), where="config.json")
-            except PlannerError as error:
-                assert "\n" not in str(error)
-                assert len(str(error)) < 2500
-            else:
-                assert model.parameters >= model.active_parameters > 0
+            said = outcome(changed(entry["config"], path, value))
+            assert "\n" not in said
+            assert len(said) < 2500
+
+
+def outcome(config: dict[str, Any]) -> str:
+    """What the import says about a configuration: nothing if it comes out as a model."""
+    try:
+        model = import_config(config, where="config.json")
+    except PlannerError as error:
+        return str(error)
+    assert model.parameters >= model.active_parameters > 0
+    return ""

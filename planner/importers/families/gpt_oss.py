@@ -1,7 +1,8 @@
 """gpt-oss-20b and -120b: mixtures of experts, attention sinks, a window on every second layer.
 
 Defaults of ``GptOssConfig`` that are taken: windows of 128 tokens alternating with full layers,
-biases on all projections. The files name no format beside the experts' MXFP4: the rest is bf16.
+8 KV heads, heads of 64, biases on all projections. The files name no format beside the experts'
+MXFP4: the rest is bf16.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from planner.importers.registry import Architecture, family
 from planner.model.mixers.attention import Attention
 
 _WINDOW_TOKENS = 128
+_KV_HEADS = 8
+_HEAD_DIM = 64
 
 
 @family("gpt_oss", architectures=("GptOssForCausalLM",))
@@ -45,7 +48,7 @@ def read(config: Config) -> Architecture:
         A figure is missing or unusable.
     """
     hidden = read_hidden(config)
-    heads = read_heads(config, hidden)
+    heads = read_heads(config, hidden, kv_heads=_KV_HEADS, head_dim=_HEAD_DIM)
     layers = read_layers(config)
     bias = config.flag("attention_bias", True)
     window = config.size("sliding_window", default=_WINDOW_TOKENS)

@@ -45,7 +45,7 @@ def read(config: Config) -> Architecture:
     rows = config.size("vocab_size")
     positions = config.size("max_position_embeddings")
     norm_first = config.flag("do_layer_norm_before", True)
-    final_norm = norm_first and not config.flag("_remove_final_layer_norm", False)
+    final_norm = not config.flag("_remove_final_layer_norm", False) and norm_first
     norm = _norm(config, hidden)
     return Architecture(
         embedding=Embedding(
