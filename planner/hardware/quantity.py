@@ -219,9 +219,7 @@ def explain_figure(
         substituted=printed if factor == 1 else f"{printed} · {_factor(factor)} {unit}",
         value=value,
         unit=unit,
-        terms=(
-            Term(label="printed", value=value, detail=f"{printed} — {cite(figure, sources)}"),
-        ),
+        terms=(Term(label="printed", value=value, detail=f"{printed} — {cite(figure, sources)}"),),
         sources=(figure.source,),
     )
 
