@@ -192,6 +192,12 @@ def test_naive_attention_takes_memory_of_every_pair_flash_does_not(torch: Any) -
     """The library's own record of allocations, at twice the tokens."""
     from torch.profiler import ProfilerActivity, profile
 
+    from validation.kernels.launch import triton_available
+
+    here, why_not = triton_available(torch.device("cpu"))
+    if not here:
+        pytest.skip(why_not)
+
     def most_bytes(name: str, tokens: int) -> int:
         kernel = kernels.load(name)
         shape = {"batch": 1, "query_heads": 2, "kv_heads": 1, "head_dim": 64, "new_tokens": tokens}

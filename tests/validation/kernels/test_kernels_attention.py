@@ -14,13 +14,16 @@ from torch.nn.functional import scaled_dot_product_attention  # noqa: E402
 from validation.kernels import attention, load, paged_cache  # noqa: E402
 from validation.kernels.flash_prefill import flash_prefill  # noqa: E402
 from validation.kernels.kernel import KernelInputError, compare, verify  # noqa: E402
+from validation.kernels.launch import triton_available  # noqa: E402
 from validation.kernels.mla_decode import LatentTile, mla_decode  # noqa: E402
 from validation.kernels.paged_decode import DecodeTile, paged_decode  # noqa: E402
 from validation.kernels.prefill_tiles import PrefillTile  # noqa: E402
 
-pytestmark = pytest.mark.oracle
-
 CPU = torch.device("cpu")
+HERE, WHY_NOT = triton_available(CPU)
+
+pytestmark = [pytest.mark.oracle, pytest.mark.skipif(not HERE, reason=WHY_NOT)]
+
 HALF, FULL = [torch.bfloat16], [torch.float32, torch.bfloat16, torch.float16]
 SMALL = {"batch": 1, "query_heads": 2, "kv_heads": 1, "head_dim": 64}
 LATENT = {"kv_lora_rank": 512, "qk_rope_head_dim": 64, "qk_nope_head_dim": 128, "v_head_dim": 128}

@@ -18,6 +18,7 @@ from validation.kernels.gated_delta_update import (  # noqa: E402
 )
 from validation.kernels.gated_delta_update import reference as delta_reference  # noqa: E402
 from validation.kernels.kernel import KernelInputError, compare, verify  # noqa: E402
+from validation.kernels.launch import triton_available  # noqa: E402
 from validation.kernels.mamba2_scan import ScanTile, mamba2_scan  # noqa: E402
 from validation.kernels.mamba2_update import UpdateTile, mamba2_update  # noqa: E402
 from validation.kernels.recurrence import scan_reference, update_reference  # noqa: E402
@@ -28,9 +29,11 @@ from validation.kernels.state_space import (  # noqa: E402
     make_update_inputs,
 )
 
-pytestmark = pytest.mark.oracle
-
 CPU = torch.device("cpu")
+HERE, WHY_NOT = triton_available(CPU)
+
+pytestmark = [pytest.mark.oracle, pytest.mark.skipif(not HERE, reason=WHY_NOT)]
+
 HALF, FULL = [torch.bfloat16], [torch.float32, torch.bfloat16, torch.float16]
 SMALL = {"batch": 1, "heads": 2, "head_dim": 16, "groups": 1, "state_dim": 16}
 
