@@ -66,6 +66,38 @@ REFERENCES: dict[str, Source] = {
     "jiang-2024": Source(
         kind="paper", title="Mixtral of Experts", publisher="arXiv:2401.04088", date="2024"
     ),
+    "deepseek-v2-2024": Source(
+        kind="paper",
+        title="DeepSeek-V2: A Strong, Economical, and Efficient Mixture-of-Experts Language Model",
+        publisher="arXiv:2405.04434",
+        date="2024",
+    ),
+    "deepseek-v3-2024": Source(
+        kind="paper",
+        title="DeepSeek-V3 Technical Report",
+        publisher="arXiv:2412.19437",
+        date="2024",
+    ),
+    "deepseek-v3.2-2025": Source(
+        kind="paper",
+        title="DeepSeek-V3.2: Pushing the Frontier of Open Large Language Models",
+        publisher="arXiv:2512.02556",
+        date="2025",
+    ),
+    "deepseek-v4-2026": Source(
+        kind="repository",
+        title="transformers 5.23.0, models/deepseek_v4: compressed attention, hyper-connections "
+        "and hash routing as the modelling code has them",
+        publisher="Hugging Face",
+        date="2026",
+    ),
+    "flashmla-2025": Source(
+        kind="repository",
+        title="FlashMLA: the packed fp8 layouts of latent caches",
+        publisher="DeepSeek",
+        date="2025",
+        locator="README.md, commit 9241ae3e",
+    ),
     "dao-2022": Source(
         kind="paper",
         title="FlashAttention: Fast and Memory-Efficient Exact Attention with IO-Awareness",

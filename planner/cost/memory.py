@@ -10,7 +10,6 @@ from planner.cost.activations import ActivationPeak, activation_peak
 from planner.explanation import Explanation, Term
 from planner.hardware import Runtime
 from planner.model import Execution, Model
-from planner.model.cache import StateCache
 from planner.units import format_bytes
 
 
@@ -308,22 +307,14 @@ def explain_cache(
     terms = []
     for layer, cache, count in model.caches:
         size = cache.sequence_bytes(context, execution, tp=tp)
-        if isinstance(cache, StateCache):
-            detail = f"{count} layers × {format_bytes(size)} per sequence at any context"
-        else:
-            kept = cache.tokens(context)
-            detail = (
-                f"{count} layers × {kept:,} tokens × {cache.token_bytes(execution, tp=tp):,} B "
-                f"({cache.heads.units_on_rank(tp)} KV heads × "
-                f"({cache.key_dim} + {cache.value_dim}) in {execution.cache.name})"
-            )
+        detail = f"{count} layers × {cache.describe(context, execution, tp=tp)}"
         label = f"{layer} · {cache.kind}"
         terms.append(Term(label=label, value=sequences * size * count, detail=detail))
     return Explanation(
         figure="cache_bytes",
         meaning="Keys, values and states of all sequences at the given context.",
         formula="sequences · Σ over caches: layers · min(context, window) · kv_heads · "
-        "(key_dim + value_dim) · bytes, or the state's size",
+        "(key_dim + value_dim) · bytes, entries · vector, or the state's size",
         substituted=f"{sequences:,} sequences × {context:,} tokens",
         value=sum(int(term.value) for term in terms),
         unit="bytes",

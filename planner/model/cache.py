@@ -8,8 +8,10 @@ from typing import Literal
 
 from planner.arrays import Numeric, minimum
 from planner.model.execution import Execution
+from planner.model.latent_cache import LatentCache
 from planner.model.layout import Section
 from planner.model.storage import Format
+from planner.units import format_bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +124,37 @@ class TokenCache:
         """
         return self.tokens(context) * self.token_bytes(execution, tp=tp)
 
+    def describe(self, context: int, execution: Execution, *, tp: int) -> str:
+        """Return what one layer keeps, in words and figures.
+
+        Parameters
+        ----------
+        context : int
+            Tokens seen. [tokens]
+        execution : Execution
+            Gives the cache format.
+        tp : int
+            Tensor-parallel ranks; 1 for the whole. [1]
+
+        Returns
+        -------
+        str
+            Tokens, heads, widths and format.
+
+        Examples
+        --------
+        >>> from planner.model.execution import half
+        >>> TokenCache(
+        ...     kind="full", heads=Section(8, 1, "KV heads"), key_dim=128, value_dim=128
+        ... ).describe(1024, half(), tp=1)
+        '1,024 tokens × 4,096 B (8 KV heads × (128 + 128) in bf16)'
+        """
+        return (
+            f"{self.tokens(context):,} tokens × {self.token_bytes(execution, tp=tp):,} B "
+            f"({self.heads.units_on_rank(tp)} KV heads × "
+            f"({self.key_dim} + {self.value_dim}) in {execution.cache.name})"
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateCache:
@@ -129,8 +162,9 @@ class StateCache:
 
     Parameters
     ----------
-    kind : {"state", "convolution"}
-        A recurrent state, or the last columns of a convolution's input.
+    kind : {"state", "convolution", "compressor"}
+        A recurrent state, the last columns of a convolution's input, or what a compressor of
+        tokens has read of the entry it is making.
     sections : tuple of Section
         The split axis.
     shape : tuple of int
@@ -139,7 +173,7 @@ class StateCache:
         Its own format; the residual stream's without one.
     """
 
-    kind: Literal["state", "convolution"]
+    kind: Literal["state", "convolution", "compressor"]
     sections: tuple[Section, ...]
     shape: tuple[int, ...]
     format: Format | None = None
@@ -203,5 +237,33 @@ class StateCache:
         fmt = self.format or execution.stream
         return width * math.prod(self.shape) * fmt.bits // 8
 
+    def describe(self, context: int, execution: Execution, *, tp: int) -> str:
+        """Return what one layer keeps, in words and figures.
 
-Cache = TokenCache | StateCache
+        Parameters
+        ----------
+        context : int
+            Not used: the state does not grow. [tokens]
+        execution : Execution
+            Gives the format where the state has none of its own.
+        tp : int
+            Tensor-parallel ranks; 1 for the whole. [1]
+
+        Returns
+        -------
+        str
+            Its size.
+
+        Examples
+        --------
+        >>> from planner.model.execution import half
+        >>> StateCache(kind="state", sections=(Section(80, 64, "heads"),), shape=(128,)).describe(
+        ...     1, half(), tp=1
+        ... )
+        '1.25 MiB per sequence at any context'
+        """
+        size = self.sequence_bytes(context, execution, tp=tp)
+        return f"{format_bytes(size)} per sequence at any context"
+
+
+Cache = TokenCache | LatentCache | StateCache
