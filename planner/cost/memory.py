@@ -314,7 +314,7 @@ def explain_cache(
         figure="cache_bytes",
         meaning="Keys, values and states of all sequences at the given context.",
         formula="sequences · Σ over caches: layers · min(context, window) · kv_heads · "
-        "(key_dim + value_dim) · bytes, entries · vector, or the state's size",
+        "(key_dim + value_dim) · bytes, or the state's size",
         substituted=f"{sequences:,} sequences × {context:,} tokens",
         value=sum(int(term.value) for term in terms),
         unit="bytes",

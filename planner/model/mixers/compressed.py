@@ -16,8 +16,8 @@ from planner.model.cache import Cache
 from planner.model.execution import Execution
 from planner.model.latent_cache import COMPRESSED_ENTRY, LatentCache, Packing
 from planner.model.layout import Section, Split
-from planner.model.mixers.attention import causal_pairs, visible_keys
 from planner.model.mixers.compressor import Compressor, compressed_pairs
+from planner.model.mixers.pairs import causal_pairs, visible_keys
 from planner.model.operation import Operation, all_reduce, elementwise, gemm
 from planner.model.step import Step
 from planner.model.tensor import Tensor, linear

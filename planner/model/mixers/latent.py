@@ -18,7 +18,7 @@ from planner.model.bounds import Flag, Size
 from planner.model.execution import Execution
 from planner.model.latent_cache import SPARSE_LATENT, LatentCache, Packing
 from planner.model.layout import Section, Split
-from planner.model.mixers.attention import causal_pairs
+from planner.model.mixers.pairs import causal_pairs
 from planner.model.operation import Operation, all_reduce, elementwise, gemm
 from planner.model.step import Step
 from planner.model.tensor import Tensor, linear
