@@ -15,6 +15,7 @@ from planner.model.part import Part
 _WORDS = {
     "latent_attention": "latent",
     "compressed_attention": "compressed",
+    "selected_attention": "selected",
     "dense": "dense",
     "moe": "moe",
 }

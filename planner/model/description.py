@@ -23,6 +23,7 @@ from planner.model.mixers.attention import Attention
 from planner.model.mixers.compressed import CompressedAttention
 from planner.model.mixers.indexer import Indexer
 from planner.model.mixers.latent import LatentAttention
+from planner.model.mixers.selected import SelectedAttention
 from planner.model.mixers.state_space import Mamba2
 from planner.model.model import Checkpoint, Layer, Model
 from planner.model.multi_token import MultiTokenProjection
@@ -42,6 +43,7 @@ AnyPart = Annotated[
     Attention
     | LatentAttention
     | CompressedAttention
+    | SelectedAttention
     | Indexer
     | Mamba2
     | Dense
