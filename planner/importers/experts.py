@@ -132,16 +132,12 @@ def read_sparse(config: Config, layers: int, *, dense: int = 0) -> list[bool]:
     >>> read_sparse(Config({"first_k_dense_replace": 1}, "config.json"), 3)
     [False, True, True]
     """
-    kinds = config.entries("mlp_layer_types")
+    kinds = config.listed("mlp_layer_types", ("dense", "sparse", "moe"), layers)
     if kinds is not None:
-        if len(kinds) != layers or not set(kinds) <= {"dense", "sparse", "moe"}:
-            config.refuse("mlp_layer_types", f"dense or sparse for each of {layers:,} layers")
         config.ignore("first_k_dense_replace", "moe_layer_freq")
         return [kind != "dense" for kind in kinds]
     if config.holds_list("moe_layer_freq"):
-        flags = config.entries("moe_layer_freq") or ()
-        if len(flags) != layers or not set(flags) <= {0, 1}:
-            config.refuse("moe_layer_freq", f"0 or 1 for each of {layers:,} layers")
+        flags = config.listed("moe_layer_freq", (0, 1), layers) or ()
         config.ignore("first_k_dense_replace")
         return [bool(flag) for flag in flags]
     first = config.optional_size("first_k_dense_replace", least=0, most=MOST_LAYERS)

@@ -161,21 +161,17 @@ def read_index_sharing(config: Config, layers: int) -> list[bool]:
     frequency = config.optional_size("index_topk_freq", least=0) or 1
     offset = config.optional_size("index_skip_topk_offset", least=0)
     start = 2 if offset is None else offset
-    for name in ("indexer_types", "index_topk_pattern"):
-        kinds = _listed(config, name)
-        if kinds is None:
-            continue
-        if len(kinds) != layers or not set(kinds) <= {_FULL, _SHARED} or kinds[0] != _FULL:
-            config.refuse(name, f"full or shared for each of {layers:,} layers, full first")
-        config.ignore("index_topk_pattern")
-        return [kind == _FULL for kind in kinds]
-    return [max(layer - start + 1, 0) % frequency == 0 for layer in range(layers)]
-
-
-def _listed(config: Config, name: str) -> list[object] | None:
-    if config.holds_list(name):
-        return list(config.entries(name) or ())
-    letters = config.text(name)
-    return None if letters is None else [_LETTERS.get(letter, letter) for letter in letters]
-
-
+    kinds = config.listed("indexer_types", (_FULL, _SHARED), layers)
+    if kinds is None and config.holds_list("index_topk_pattern"):
+        kinds = config.listed("index_topk_pattern", (_FULL, _SHARED), layers)
+    letters = None if config.holds_list("index_topk_pattern") else config.text("index_topk_pattern")
+    if kinds is None and letters is not None:
+        kinds = tuple(_LETTERS.get(letter) for letter in letters)
+        if len(kinds) != layers or None in kinds:
+            config.refuse("index_topk_pattern", f"a letter F or S for each of {layers:,} layers")
+    if kinds is None:
+        return [max(layer - start + 1, 0) % frequency == 0 for layer in range(layers)]
+    if kinds[0] != _FULL:
+        config.refuse("indexer_types", "full in the first layer, which has nothing to share")
+    config.ignore("index_topk_pattern")
+    return [kind == _FULL for kind in kinds]

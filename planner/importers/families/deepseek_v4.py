@@ -53,9 +53,7 @@ class _Blocks:
             stride=stride,
             index_topk=self.attention.index_topk if selective else None,
         )
-        experts = replace(
-            self.experts, hash_vocabulary=vocabulary, correction_bias=not vocabulary
-        )
+        experts = replace(self.experts, hash_vocabulary=vocabulary, correction_bias=not vocabulary)
         return (
             HyperConnection(hidden=hidden, streams=self.streams, name="attn_hc"),
             Norm(kind="rms_norm", width=hidden, name="input_layernorm"),
@@ -183,27 +181,21 @@ def _rates(config: Config) -> dict[str, int]:
 
 def _read_strides(config: Config, layers: int) -> list[int]:
     rates = _rates(config)
-    ratios = config.entries("compress_ratios")
-    kinds = config.entries("layer_types")
+    kinds = config.listed("layer_types", _KINDS, layers)
     if kinds is not None:
         config.ignore("compress_ratios")
-        if len(kinds) != layers or not set(kinds) <= set(_KINDS):
-            config.refuse("layer_types", f"one of {', '.join(_KINDS)} for each of {layers:,} layers")
         return [rates[str(kind)] for kind in kinds]
+    ratios = config.listed("compress_ratios", tuple(rates.values()), layers, more=True)
     if ratios is None:
         config.refuse("compress_ratios", f"a ratio for each of the {layers:,} layers", "missing")
-    if len(ratios) < layers or not set(ratios) <= set(rates.values()):
-        config.refuse("compress_ratios", f"{layers:,} or more of {sorted(rates.values())}")
-    return [int(ratio) for ratio in ratios[:layers] if isinstance(ratio, int)]
+    return [ratio for ratio in ratios if isinstance(ratio, int)]
 
 
 def _read_hashed(config: Config, layers: int) -> list[bool]:
-    kinds = config.entries("mlp_layer_types")
+    kinds = config.listed("mlp_layer_types", ("hash_moe", "moe"), layers)
     count = config.size("num_hash_layers", default=_HASH_LAYERS, least=0, most=MOST_LAYERS)
     if kinds is None:
         return [layer < count for layer in range(layers)]
-    if len(kinds) != layers or not set(kinds) <= {"hash_moe", "moe"}:
-        config.refuse("mlp_layer_types", f"hash_moe or moe for each of {layers:,} layers")
     return [kind == "hash_moe" for kind in kinds]
 
 

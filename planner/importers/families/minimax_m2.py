@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from planner.errors import UnsupportedConfigError
 from planner.importers.config import Config
 from planner.importers.decoder import read_hidden, read_layers
 from planner.importers.experts import read_mixture, read_sparse
@@ -91,7 +90,7 @@ def read_m3(config: Config) -> Architecture:
     SpecError
         A figure is missing or unusable.
     UnsupportedConfigError
-        The selection is of another kind.
+        Heads are normalised, gated or chosen in another way.
     """
     hidden, layers = read_hidden(config), read_layers(config)
     config.require("use_qk_norm", True)
@@ -181,20 +180,10 @@ def _read_mixers(config: Config, attention: Attention, layers: int) -> list[tupl
 
 
 def _read_selective(config: Config, section: Config | None, layers: int) -> list[bool]:
-    kinds = config.entries("layer_types")
+    kinds = config.listed("layer_types", (_SPARSE_TYPE, "full_attention"), layers)
     if kinds is not None:
-        if len(kinds) != layers or not set(kinds) <= {_SPARSE_TYPE, "full_attention"}:
-            raise UnsupportedConfigError(
-                "a kind of layer that is not modelled here",
-                where=config.place("layer_types"),
-                allowed=f"{_SPARSE_TYPE} or full_attention for each of {layers:,} layers",
-            )
         if section is not None:
             section.ignore("sparse_attention_freq")
         return [kind == _SPARSE_TYPE for kind in kinds]
-    flags = section.entries("sparse_attention_freq") if section is not None else None
-    if section is None or flags is None:
-        return [False] * layers
-    if len(flags) != layers or not set(flags) <= {0, 1}:
-        section.refuse("sparse_attention_freq", f"0 or 1 for each of {layers:,} layers")
-    return [bool(flag) for flag in flags]
+    flags = section.listed("sparse_attention_freq", (0, 1), layers) if section else None
+    return [bool(flag) for flag in flags] if flags is not None else [False] * layers

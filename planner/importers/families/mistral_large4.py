@@ -101,14 +101,10 @@ def _attention(attention: LatentAttention, rotates: bool, owns: bool) -> LatentA
 
 
 def _read_rotating(config: Config, layers: int) -> list[bool]:
-    flags = config.entries("no_rope_layers")
+    flags = config.listed("no_rope_layers", (0, 1), layers)
     if flags is None:
-        step = config.size(
-            "no_rope_layer_interval", default=_POSITIONLESS_EVERY, most=MOST_LAYERS
-        )
+        step = config.size("no_rope_layer_interval", default=_POSITIONLESS_EVERY, most=MOST_LAYERS)
         return [(layer + 1) % step != 0 for layer in range(layers)]
-    if len(flags) != layers or not set(flags) <= {0, 1}:
-        config.refuse("no_rope_layers", f"0 or 1 for each of {layers:,} layers")
     return [bool(flag) for flag in flags]
 
 

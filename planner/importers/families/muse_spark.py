@@ -57,9 +57,7 @@ def read(config: Config) -> Architecture:
         latent_norm=True,
     )
     feed_forward = read_feed_forward(config, experts, read_sparse(config, layers))
-    stack = [
-        _block(mixer, part, hidden) for mixer, part in zip(mixers, feed_forward, strict=True)
-    ]
+    stack = [_block(mixer, part, hidden) for mixer, part in zip(mixers, feed_forward, strict=True)]
     return assemble(
         config, named(stack), hidden=hidden, tied=False, usable_context=usable_context(config)
     )
