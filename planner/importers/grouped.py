@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
-from planner.importers.blocks import named, read_mtp, warn_of_mtp
+from planner.importers.stacks import named, read_mtp, warn_of_mtp
 from planner.importers.config import Config
 from planner.importers.decoder import assemble, read_heads, read_layer_types
 from planner.importers.position import rotated_dim, usable_context

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from planner.importers.blocks import named, pre_norm_layers, read_mtp
+from planner.importers.stacks import named, pre_norm_layers, read_mtp
 from planner.importers.config import Config
 from planner.importers.decoder import assemble, read_heads, read_hidden, read_layers
 from planner.importers.experts import read_feed_forward, read_mixture, read_sparse

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from planner.importers.blocks import named, warn_of_mtp
+from planner.importers.stacks import named, warn_of_mtp
 from planner.importers.config import Config
 from planner.importers.decoder import assemble, read_hidden
 from planner.importers.experts import read_mixture
