@@ -136,7 +136,7 @@ def read_sparse(config: Config, layers: int, *, dense: int = 0) -> list[bool]:
     if kinds is not None:
         config.ignore("first_k_dense_replace", "moe_layer_freq")
         return [kind != "dense" for kind in kinds]
-    if config.holds_list("moe_layer_freq"):
+    if config.is_list("moe_layer_freq"):
         flags = config.listed("moe_layer_freq", (0, 1), layers) or ()
         config.ignore("first_k_dense_replace")
         return [bool(flag) for flag in flags]

@@ -67,8 +67,8 @@ class Fields:
         value = self._raw((name,))[1]
         return value is not None and value is not MISSING
 
-    def holds_list(self, name: str) -> bool:
-        """Return whether a field holds a list, where files differ in what they write there.
+    def is_text(self, name: str) -> bool:
+        """Return whether a field holds a text; it does not count as read.
 
         Parameters
         ----------
@@ -78,39 +78,40 @@ class Fields:
         Returns
         -------
         bool
-            False for anything else, and where it is missing.
+            False where it is missing.
 
         Examples
         --------
-        >>> Fields({"moe_layer_freq": [0, 1]}, "config.json").holds_list("moe_layer_freq")
-        True
-        """
-        return isinstance(self._data.get(name), list)
-
-    def holds_text(self, name: str) -> bool:
-        """Return whether a field holds a text, where files differ in what they write there.
-
-        Parameters
-        ----------
-        name : str
-            The field.
-
-        Returns
-        -------
-        bool
-            False for anything else, and where it is missing.
-
-        Examples
-        --------
-        >>> Fields({"sliding_window_pattern": "LLLG"}, "config.json").holds_text(
+        >>> Fields({"sliding_window_pattern": "LLLG"}, "config.json").is_text(
         ...     "sliding_window_pattern"
         ... )
         True
         """
         return isinstance(self._data.get(name), str)
 
-    def was_read(self, name: str) -> bool:
-        """Return whether a reader has dealt with a field.
+    def peek(self, name: str) -> Mapping[str, object]:
+        """Return a section as it stands; it does not count as read.
+
+        Parameters
+        ----------
+        name : str
+            The field.
+
+        Returns
+        -------
+        mapping
+            Empty where the field holds no section.
+
+        Examples
+        --------
+        >>> Fields({"text_config": {"hidden_size": 512}}, "config.json").peek("text_config")
+        {'hidden_size': 512}
+        """
+        value = self._data.get(name)
+        return value if isinstance(value, Mapping) else {}
+
+    def is_list(self, name: str) -> bool:
+        """Return whether a field holds a list; it does not count as read.
 
         Parameters
         ----------
@@ -120,14 +121,32 @@ class Fields:
         Returns
         -------
         bool
-            Whether it was read or counted as understood.
+            False where it is missing.
 
         Examples
         --------
-        >>> config = Fields({"rope_theta": 1e6}, "config.json")
-        >>> config.ignore("rope_theta")
-        >>> config.was_read("rope_theta")
-        True
+        >>> Fields({"vision_feature_layer": -2}, "config.json").is_list("vision_feature_layer")
+        False
+        """
+        return isinstance(self._data.get(name), list)
+
+    def was_read(self, name: str) -> bool:
+        """Return whether somebody read a field, and so answers for its value.
+
+        Parameters
+        ----------
+        name : str
+            The field.
+
+        Returns
+        -------
+        bool
+            False where it is missing.
+
+        Examples
+        --------
+        >>> Fields({"is_causal": False}, "config.json").was_read("is_causal")
+        False
         """
         return name in self._read
 

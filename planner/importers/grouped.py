@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
-from planner.importers.stacks import named, read_mtp, warn_of_mtp
 from planner.importers.config import Config
 from planner.importers.decoder import assemble, read_heads, read_layer_types
 from planner.importers.position import rotated_dim, usable_context
 from planner.importers.registry import Architecture
+from planner.importers.stacks import named, read_mtp, warn_of_mtp
 from planner.model.mixers.attention import Attention, QKNorm
 from planner.model.norm import Norm
 from planner.model.part import Part

@@ -69,7 +69,7 @@ _NEUTRAL: dict[str, tuple[object, ...]] = {
 
 
 def check_neutral(config: Config) -> None:
-    """Raise if one of the fields that must be switched off is on, unless a reader models it.
+    """Raise if one of the fields that must be switched off is on, and no family answers for it.
 
     Parameters
     ----------

@@ -162,9 +162,9 @@ def read_index_sharing(config: Config, layers: int) -> list[bool]:
     offset = config.optional_size("index_skip_topk_offset", least=0)
     start = 2 if offset is None else offset
     kinds = config.listed("indexer_types", (_FULL, _SHARED), layers)
-    if kinds is None and config.holds_list("index_topk_pattern"):
+    if kinds is None and config.is_list("index_topk_pattern"):
         kinds = config.listed("index_topk_pattern", (_FULL, _SHARED), layers)
-    letters = None if config.holds_list("index_topk_pattern") else config.text("index_topk_pattern")
+    letters = None if config.is_list("index_topk_pattern") else config.text("index_topk_pattern")
     if kinds is None and letters is not None:
         kinds = tuple(_LETTERS.get(letter) for letter in letters)
         if len(kinds) != layers or None in kinds:

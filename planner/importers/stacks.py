@@ -8,17 +8,20 @@ from planner.importers.config import Config
 from planner.importers.decoder import NormKind
 from planner.model import Layer
 from planner.model.bounds import MOST_LAYERS
+from planner.model.feed_forward import MixtureOfExperts
+from planner.model.mixers.attention import Attention
+from planner.model.mixers.compressed import CompressedAttention
 from planner.model.multi_token import MultiTokenProjection
 from planner.model.norm import Norm
 from planner.model.part import Part
 
 _WORDS = {
     "latent_attention": "latent",
-    "compressed_attention": "compressed",
     "selected_attention": "selected",
+    "indexer": "indexed",
     "dense": "dense",
-    "moe": "moe",
 }
+_COMPRESSED = {"CSA": "csa", "HCA": "hca"}
 
 
 def pre_norm_layers(
@@ -96,12 +99,14 @@ def named(stack: Sequence[tuple[Part, ...]]) -> list[Layer]:
 
 def _word(part: Part) -> str:
     """Return what a part adds to the name of its layer; nothing for norms and joins."""
-    kind = getattr(part, "kind", "")
-    if kind == "attention":
-        return "full" if getattr(part, "window", None) is None else "sliding"
-    if kind == "indexer":
-        return "indexed"
-    return _WORDS.get(kind, "")
+    match part:
+        case Attention():
+            return "full" if part.window is None and part.chunk is None else "sliding"
+        case CompressedAttention():
+            return _COMPRESSED.get(part.variant, "sliding")
+        case MixtureOfExperts():
+            return "hashed-moe" if part.hash_vocabulary else "moe"
+    return _WORDS.get(getattr(part, "kind", ""), "")
 
 
 def read_mtp(config: Config, layer: Layer, hidden: int, *names: str) -> tuple[Layer, ...]:

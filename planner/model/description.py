@@ -53,6 +53,10 @@ AnyPart = Annotated[
     | Norm,
     Field(discriminator="kind"),
 ]
+Blocks = Annotated[
+    dict[Name, Annotated[tuple[AnyPart, ...], Field(min_length=1, max_length=100)]],
+    Field(min_length=1, max_length=MOST_LAYERS),
+]
 HuggingFaceId = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9_.\-]{1,96}/[A-Za-z0-9_.\-]{1,96}$")
 ]
@@ -66,6 +70,18 @@ class Run(BaseModel):
 
     blocks: Annotated[tuple[Name, ...], Field(min_length=1, max_length=MOST_LAYERS)]
     repeat: Annotated[int, Field(strict=True, ge=1, le=MOST_LAYERS)] = 1
+
+
+Runs = Annotated[tuple[Run, ...], Field(min_length=1, max_length=MOST_LAYERS)]
+
+
+class StackDescription(BaseModel):
+    """Layers beside the stack, with blocks of their own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    blocks: Blocks
+    layers: Runs
 
 
 class ModelDescription(BaseModel):
@@ -83,12 +99,9 @@ class ModelDescription(BaseModel):
     warnings: tuple[Text, ...] = ()
     checkpoint: Checkpoint
     embedding: Embedding
-    blocks: Annotated[
-        dict[Name, Annotated[tuple[AnyPart, ...], Field(min_length=1, max_length=100)]],
-        Field(min_length=1, max_length=MOST_LAYERS),
-    ]
-    layers: Annotated[tuple[Run, ...], Field(min_length=1, max_length=MOST_LAYERS)]
-    mtp: Annotated[tuple[Run, ...], Field(max_length=100)] = ()
+    blocks: Blocks
+    layers: Runs
+    mtp: StackDescription | None = None
     final: Annotated[tuple[AnyPart, ...], Field(max_length=100)] = ()
     head: Head
     sources: dict[Identifier, Source]
@@ -115,13 +128,12 @@ def model_from_description(data: Mapping[str, Any], where: str) -> Model:
         Names file and field; also raised if the tensors do not add up to ``parameters``.
     """
     said = validate(ModelDescription, data, where)
-    layers, mtp = _unrolled(said, where)
     model = Model(
         id=said.id,
         name=said.name,
         embedding=said.embedding,
-        layers=layers,
-        mtp=mtp,
+        layers=_unrolled(said.blocks, said.layers, where),
+        mtp=_unrolled(said.mtp.blocks, said.mtp.layers, f"{where}: mtp") if said.mtp else (),
         final=said.final,
         head=said.head,
         usable_context=said.usable_context,
@@ -142,26 +154,24 @@ def model_from_description(data: Mapping[str, Any], where: str) -> Model:
     return model
 
 
-def _unrolled(said: ModelDescription, where: str) -> tuple[tuple[Layer, ...], tuple[Layer, ...]]:
-    """Return the stack and what stands beside it."""
-    if sum(len(run.blocks) * run.repeat for run in (*said.layers, *said.mtp)) > MOST_LAYERS:
+def _unrolled(
+    blocks: Mapping[str, tuple[Part, ...]], runs: tuple[Run, ...], where: str
+) -> tuple[Layer, ...]:
+    if sum(len(run.blocks) * run.repeat for run in runs) > MOST_LAYERS:
         raise SpecError(
             "too many layers", where=f"{where}: layers", allowed=f"at most {MOST_LAYERS:,}"
         )
-    layers = {name: Layer(name, parts) for name, parts in said.blocks.items()}
-    stack, beside = (
-        [name for run in runs for name in run.blocks * run.repeat]
-        for runs in (said.layers, said.mtp)
-    )
-    for name in (*stack, *beside):
+    layers = {name: Layer(name, parts) for name, parts in blocks.items()}
+    named = [name for run in runs for name in run.blocks * run.repeat]
+    for name in named:
         if name not in layers:
             raise SpecError(
                 "no such block", where=f"{where}: layers", got=name, allowed=", ".join(layers)
             )
-    unused = set(layers).difference(stack, beside)
+    unused = set(layers).difference(named)
     if unused:
         raise SpecError(f"a block that no layer uses: {min(unused)}", where=f"{where}: blocks")
-    return tuple(layers[name] for name in stack), tuple(layers[name] for name in beside)
+    return tuple(layers[name] for name in named)
 
 
 def check_model(model: Model, where: str) -> None:
@@ -261,11 +271,6 @@ def model_to_description(model: Model) -> dict[str, Any]:
     SpecError
         Two different kinds of layer have one name.
     """
-    blocks: dict[str, list[dict[str, Any]]] = {}
-    for layer, _ in model.with_mtp().groups:
-        if layer.name in blocks:
-            raise SpecError("two kinds of layer have one name", where=model.id, got=layer.name)
-        blocks[layer.name] = [_plain(part) for part in layer.parts]
     description: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "id": model.id,
@@ -277,9 +282,8 @@ def model_to_description(model: Model) -> dict[str, Any]:
         "warnings": list(model.warnings),
         "checkpoint": _plain(model.checkpoint),
         "embedding": _plain(model.embedding),
-        "blocks": blocks,
-        "layers": _runs([layer.name for layer in model.layers]),
-        "mtp": _runs([layer.name for layer in model.mtp]) if model.mtp else [],
+        **_stack(model.layers, model.id),
+        "mtp": _stack(model.mtp, model.id) if model.mtp else None,
         "final": [_plain(part) for part in model.final],
         "head": _plain(model.head),
         "sources": {
@@ -288,6 +292,15 @@ def model_to_description(model: Model) -> dict[str, Any]:
     }
     optional = ("hf_id", "aliases", "warnings", "mtp", "final")
     return {key: value for key, value in description.items() if value or key not in optional}
+
+
+def _stack(layers: tuple[Layer, ...], where: str) -> dict[str, Any]:
+    blocks: dict[str, list[dict[str, Any]]] = {}
+    for layer in dict.fromkeys(layers):
+        if layer.name in blocks:
+            raise SpecError("two kinds of layer have one name", where=where, got=layer.name)
+        blocks[layer.name] = [_plain(part) for part in layer.parts]
+    return {"blocks": blocks, "layers": _runs([layer.name for layer in layers])}
 
 
 def _plain(part: Any) -> dict[str, Any]:

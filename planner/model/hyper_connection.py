@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from planner.model.bounds import Flag, Size
+from planner.model.bounds import Flag, Name, Size
 from planner.model.execution import Execution
 from planner.model.operation import Operation, elementwise, gemm
 from planner.model.part import Stateless
@@ -37,7 +37,7 @@ class HyperConnection(Stateless):
     hidden: Size
     streams: Size
     closes: Flag = False
-    name: str = "hyper_connection"
+    name: Name = "hyper_connection"
 
     @property
     def _mixed(self) -> int:

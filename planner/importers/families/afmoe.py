@@ -94,7 +94,7 @@ def _read_pattern(config: Config, layers: int) -> list[bool]:
     if not config.given("sliding_window"):
         config.ignore("sliding_window_pattern")
         return [False] * layers
-    if config.holds_text("sliding_window_pattern"):
+    if config.is_text("sliding_window_pattern"):
         letters = config.text("sliding_window_pattern") or ""
         if not letters or set(letters) - set("LG"):
             config.refuse("sliding_window_pattern", "letters L and G")

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from planner.importers.stacks import pre_norm_layers
 from planner.importers.config import Config
 from planner.importers.decoder import assemble, read_hidden, read_layers
 from planner.importers.experts import read_mixture
 from planner.importers.grouped import expert_decoder, read_grouped_attention
 from planner.importers.position import usable_context
 from planner.importers.registry import Architecture, family
+from planner.importers.stacks import pre_norm_layers
 from planner.model import Layer
 from planner.model.feed_forward import MixtureOfExperts
 from planner.model.mixers.attention import Attention

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from planner.importers.stacks import named, pre_norm_layers, read_mtp
 from planner.importers.config import Config
 from planner.importers.decoder import assemble, read_heads, read_hidden, read_layers
 from planner.importers.experts import read_feed_forward, read_mixture, read_sparse
@@ -22,6 +21,7 @@ from planner.importers.latent import (
 )
 from planner.importers.position import usable_context
 from planner.importers.registry import Architecture, family
+from planner.importers.stacks import named, pre_norm_layers, read_mtp
 from planner.model import Layer
 from planner.model.feed_forward import Dense, MixtureOfExperts
 from planner.model.mixers.attention import Attention

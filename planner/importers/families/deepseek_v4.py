@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from planner.importers.stacks import named
 from planner.importers.config import Config
 from planner.importers.decoder import assemble, read_hidden, read_layers
 from planner.importers.experts import read_mixture
 from planner.importers.position import usable_context
 from planner.importers.registry import Architecture, family
+from planner.importers.stacks import named
 from planner.model.bounds import MOST_LAYERS
 from planner.model.feed_forward import MixtureOfExperts
 from planner.model.hyper_connection import HyperConnection

@@ -42,6 +42,7 @@ def read(config: Config) -> Architecture:
     attention = read_grouped_attention(
         config,
         hidden,
+        head_dim=hidden // config.size("num_attention_heads", most=hidden),
         output_bias=False,
         qk_norm="head" if normed else "none",
         rotary_share=0.5,

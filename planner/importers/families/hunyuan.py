@@ -120,7 +120,7 @@ def _read_experts(config: Config, hidden: int, layers: int) -> list[Part]:
 
 def _per_layer(config: Config, name: str, layers: int, default: int | None) -> list[int]:
     """Return a figure of each layer that the file gives once or layer by layer."""
-    if not config.holds_list(name):
+    if not config.is_list(name):
         least = 0 if name == "num_shared_expert" else 1
         return [config.size(name, default=default, least=least)] * layers
     listed = config.entries(name) or ()

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from planner.importers.stacks import named, warn_of_mtp
 from planner.importers.config import Config
 from planner.importers.decoder import assemble, read_hidden
 from planner.importers.experts import read_mixture
 from planner.importers.latent import read_latent_attention
 from planner.importers.position import usable_context
 from planner.importers.registry import Architecture, family
+from planner.importers.stacks import named, warn_of_mtp
 from planner.model.bounds import MOST_LAYERS
 from planner.model.feed_forward import Dense
 from planner.model.norm import Norm

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from planner.importers.stacks import named
 from planner.importers.config import Config
 from planner.importers.decoder import assemble, read_hidden, read_layers
 from planner.importers.experts import read_feed_forward, read_mixture, read_sparse
@@ -16,6 +15,7 @@ from planner.importers.grouped import read_grouped_attention, read_windowed
 from planner.importers.multimodal import read_language_model
 from planner.importers.position import usable_context
 from planner.importers.registry import Architecture, family
+from planner.importers.stacks import named
 from planner.model.norm import Norm
 from planner.model.part import Part
 
