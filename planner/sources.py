@@ -91,6 +91,12 @@ REFERENCES: dict[str, Source] = {
         publisher="Hugging Face",
         date="2026",
     ),
+    "hu-2024": Source(
+        kind="paper",
+        title="Multi-matrix Factorization Attention",
+        publisher="arXiv:2412.19255",
+        date="2024",
+    ),
     "flashmla-2025": Source(
         kind="repository",
         title="FlashMLA: the packed fp8 layouts of latent caches",

@@ -18,6 +18,7 @@ from planner.model.part import Part
 _WORDS = {
     "latent_attention": "latent",
     "selected_attention": "selected",
+    "factorised_attention": "factorised",
     "indexer": "indexed",
     "dense": "dense",
 }

@@ -21,6 +21,7 @@ from planner.model.feed_forward import Dense, MixtureOfExperts
 from planner.model.hyper_connection import HyperConnection
 from planner.model.mixers.attention import Attention
 from planner.model.mixers.compressed import CompressedAttention
+from planner.model.mixers.factorised import FactorisedAttention
 from planner.model.mixers.indexer import Indexer
 from planner.model.mixers.latent import LatentAttention
 from planner.model.mixers.selected import SelectedAttention
@@ -44,6 +45,7 @@ AnyPart = Annotated[
     | LatentAttention
     | CompressedAttention
     | SelectedAttention
+    | FactorisedAttention
     | Indexer
     | Mamba2
     | Dense

@@ -245,6 +245,63 @@ def test_minimax_m3_selects_blocks_behind_its_dense_layers() -> None:
     assert model.cache_bytes_per_token(half()) == 4 * 2 * 8 * 128 * 2 + 3 * 132
 
 
+def test_step_3_has_one_key_value_head_and_queries_through_a_latent() -> None:
+    step3 = {
+        "model_type": "step3_text",
+        "hidden_size": 7168,
+        "intermediate_size": 18432,
+        "num_hidden_layers": 61,
+        "num_attention_heads": 64,
+        "num_attention_groups": 1,
+        "head_dim": 256,
+        "share_q_dim": 2048,
+        "moe_intermediate_size": 5120,
+        "moe_num_experts": 48,
+        "moe_top_k": 3,
+        "share_expert_dim": 5120,
+        "moe_layers_enum": ",".join(map(str, range(4, 60))),
+        "vocab_size": 128_815,
+        "max_position_embeddings": 65_536,
+        "torch_dtype": "bfloat16",
+    }
+    model = import_config(step3, where="step3")
+    attention = 7168 * (2048 + 2 * 256) + 2048 + 2048 * 64 * 256 + 64 * 256 * 7168
+    expert = 3 * 7168 * 5120
+    sparse = 48 * expert + 48 * 7168 + expert
+    dense = 3 * 7168 * 18432
+    stack = 61 * (attention + 2 * 7168) + 56 * sparse + 5 * dense
+    assert model.parameters == stack + 7168 + 2 * 128_815 * 7168
+    assert model.parameters / 1e9 == pytest.approx(316, abs=0.5)
+    assert model.cache_bytes_per_token(half(), tp=8) == 61 * 2 * 256 * 2
+
+
+def test_window_layers_of_step_3_5_have_more_heads_each_with_a_gate() -> None:
+    step = {
+        "model_type": "step3p5",
+        "hidden_size": 64,
+        "intermediate_size": 96,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_attention_groups": 2,
+        "head_dim": 16,
+        "attention_other_setting": {"num_attention_heads": 6},
+        "layer_types": ["full_attention", "sliding_attention", "full_attention"],
+        "sliding_window": 8,
+        "moe_intermediate_size": 32,
+        "moe_num_experts": 8,
+        "moe_top_k": 2,
+        "share_expert_dim": 32,
+        "moe_layers_enum": [1, 2],
+        "vocab_size": 160,
+        "max_position_embeddings": 64,
+        "num_nextn_predict_layers": 1,
+    }
+    model = import_config(step, where="step", weights_given=True)
+    heads = [(p.query_heads, p.window, p.output_gate) for p in parts(model, Attention)]
+    assert heads == [(4, None, "head"), (6, 8, "head")]
+    assert len(parts(model, MixtureOfExperts)) == 1
+
+
 def test_an_expert_format_of_its_own_is_not_passed_over() -> None:
     with pytest.raises(UnsupportedConfigError, match="expert_dtype"):
         load("deepseek-v4-flash", expert_dtype="fp4")
