@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from planner.errors import SpecError, UnsupportedConfigError
@@ -224,6 +224,46 @@ class Config(Fields):
         if not isinstance(value, list):
             self.refuse(name, "a list", "not a list")
         return tuple(value)
+
+    def listed(
+        self, name: str, allowed: Sequence[object], count: int, *, more: bool = False
+    ) -> tuple[object, ...] | None:
+        """Return a list with one entry per layer, or None where the field is missing or null.
+
+        Parameters
+        ----------
+        name : str
+            The field.
+        allowed : sequence
+            What an entry may be.
+        count : int
+            Entries there must be. [1]
+        more : bool
+            Whether further entries may follow, which are left out.
+
+        Returns
+        -------
+        tuple or None
+            So many entries, each of those allowed.
+
+        Raises
+        ------
+        SpecError
+            Not a list, of another length, or with another entry.
+
+        Examples
+        --------
+        >>> Config({"moe_layer_freq": [0, 1]}, "config.json").listed("moe_layer_freq", (0, 1), 2)
+        (0, 1)
+        """
+        entries = self.entries(name)
+        if entries is None:
+            return None
+        enough = len(entries) >= count if more else len(entries) == count
+        if not enough or any(entry not in allowed for entry in entries):
+            words = " or ".join(_as_json(value) for value in allowed)
+            self.refuse(name, f"{words} for each of the {count:,} layers")
+        return entries[:count]
 
     def section(
         self, name: str, *, inherited: tuple[str, ...] = (), defaults: Mapping[str, object] = _NONE

@@ -18,9 +18,16 @@ from planner.errors import SpecError
 from planner.model.bounds import MOST_CONTEXT_TOKENS, MOST_LAYERS, Name
 from planner.model.embedding import Embedding, Head
 from planner.model.feed_forward import Dense, MixtureOfExperts
+from planner.model.hyper_connection import HyperConnection
 from planner.model.mixers.attention import Attention
+from planner.model.mixers.compressed import CompressedAttention
+from planner.model.mixers.factorised import FactorisedAttention
+from planner.model.mixers.indexer import Indexer
+from planner.model.mixers.latent import LatentAttention
+from planner.model.mixers.selected import SelectedAttention
 from planner.model.mixers.state_space import Mamba2
 from planner.model.model import Checkpoint, Layer, Model
+from planner.model.multi_token import MultiTokenProjection
 from planner.model.norm import Norm
 from planner.model.part import Part
 from planner.model.storage import WEIGHT_FORMATS
@@ -30,10 +37,26 @@ from planner.spec_folders import validate
 SCHEMA_VERSION = 1
 
 _MOST_PERIOD = 16
-_IN_ROWS = {"checkpoint", "embedding", "blocks", "layers", "final", "head"}
+_IN_ROWS = {"checkpoint", "embedding", "blocks", "layers", "mtp", "final", "head"}
 
 AnyPart = Annotated[
-    Attention | Mamba2 | Dense | MixtureOfExperts | Norm, Field(discriminator="kind")
+    Attention
+    | LatentAttention
+    | CompressedAttention
+    | SelectedAttention
+    | FactorisedAttention
+    | Indexer
+    | Mamba2
+    | Dense
+    | MixtureOfExperts
+    | HyperConnection
+    | MultiTokenProjection
+    | Norm,
+    Field(discriminator="kind"),
+]
+Blocks = Annotated[
+    dict[Name, Annotated[tuple[AnyPart, ...], Field(min_length=1, max_length=100)]],
+    Field(min_length=1, max_length=MOST_LAYERS),
 ]
 HuggingFaceId = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9_.\-]{1,96}/[A-Za-z0-9_.\-]{1,96}$")
@@ -48,6 +71,18 @@ class Run(BaseModel):
 
     blocks: Annotated[tuple[Name, ...], Field(min_length=1, max_length=MOST_LAYERS)]
     repeat: Annotated[int, Field(strict=True, ge=1, le=MOST_LAYERS)] = 1
+
+
+Runs = Annotated[tuple[Run, ...], Field(min_length=1, max_length=MOST_LAYERS)]
+
+
+class StackDescription(BaseModel):
+    """Layers beside the stack, with blocks of their own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    blocks: Blocks
+    layers: Runs
 
 
 class ModelDescription(BaseModel):
@@ -65,11 +100,9 @@ class ModelDescription(BaseModel):
     warnings: tuple[Text, ...] = ()
     checkpoint: Checkpoint
     embedding: Embedding
-    blocks: Annotated[
-        dict[Name, Annotated[tuple[AnyPart, ...], Field(min_length=1, max_length=100)]],
-        Field(min_length=1, max_length=MOST_LAYERS),
-    ]
-    layers: Annotated[tuple[Run, ...], Field(min_length=1, max_length=MOST_LAYERS)]
+    blocks: Blocks
+    layers: Runs
+    mtp: StackDescription | None = None
     final: Annotated[tuple[AnyPart, ...], Field(max_length=100)] = ()
     head: Head
     sources: dict[Identifier, Source]
@@ -100,7 +133,8 @@ def model_from_description(data: Mapping[str, Any], where: str) -> Model:
         id=said.id,
         name=said.name,
         embedding=said.embedding,
-        layers=_unrolled(said, where),
+        layers=_unrolled(said.blocks, said.layers, where),
+        mtp=_unrolled(said.mtp.blocks, said.mtp.layers, f"{where}: mtp") if said.mtp else (),
         final=said.final,
         head=said.head,
         usable_context=said.usable_context,
@@ -121,13 +155,15 @@ def model_from_description(data: Mapping[str, Any], where: str) -> Model:
     return model
 
 
-def _unrolled(said: ModelDescription, where: str) -> tuple[Layer, ...]:
-    if sum(len(run.blocks) * run.repeat for run in said.layers) > MOST_LAYERS:
+def _unrolled(
+    blocks: Mapping[str, tuple[Part, ...]], runs: tuple[Run, ...], where: str
+) -> tuple[Layer, ...]:
+    if sum(len(run.blocks) * run.repeat for run in runs) > MOST_LAYERS:
         raise SpecError(
             "too many layers", where=f"{where}: layers", allowed=f"at most {MOST_LAYERS:,}"
         )
-    layers = {name: Layer(name, parts) for name, parts in said.blocks.items()}
-    named = [name for run in said.layers for name in run.blocks * run.repeat]
+    layers = {name: Layer(name, parts) for name, parts in blocks.items()}
+    named = [name for run in runs for name in run.blocks * run.repeat]
     for name in named:
         if name not in layers:
             raise SpecError(
@@ -154,7 +190,7 @@ def check_model(model: Model, where: str) -> None:
     SpecError
         Widths differ, heads are not evenly shared, or a format is unknown.
     """
-    for layer, part, _ in model.parts:
+    for layer, part, _ in model.with_mtp().parts:
         place = f"{where}: {layer}"
         width = part.width if isinstance(part, Norm) else getattr(part, "hidden", model.hidden)
         if width != model.hidden:
@@ -189,12 +225,19 @@ def _check_part(part: Part, place: str) -> None:
             got=part.groups,
             allowed=f"a divisor of {part.heads:,}",
         )
-    if isinstance(part, MixtureOfExperts) and part.top_k > part.experts:
+    if isinstance(part, CompressedAttention) and part.query_heads % part.output_groups:
+        raise SpecError(
+            "output groups that heads do not divide into",
+            where=place,
+            got=part.output_groups,
+            allowed=f"a divisor of {part.query_heads:,}",
+        )
+    if isinstance(part, MixtureOfExperts) and part.top_k > part.choices:
         raise SpecError(
             "more experts per token than there are",
             where=place,
             got=part.top_k,
-            allowed=f"at most {part.experts:,}",
+            allowed=f"at most {part.choices:,}",
         )
 
 
@@ -224,11 +267,6 @@ def model_to_description(model: Model) -> dict[str, Any]:
     SpecError
         Two different kinds of layer have one name.
     """
-    blocks: dict[str, list[dict[str, Any]]] = {}
-    for layer, _ in model.groups:
-        if layer.name in blocks:
-            raise SpecError("two kinds of layer have one name", where=model.id, got=layer.name)
-        blocks[layer.name] = [_plain(part) for part in layer.parts]
     description: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "id": model.id,
@@ -240,16 +278,25 @@ def model_to_description(model: Model) -> dict[str, Any]:
         "warnings": list(model.warnings),
         "checkpoint": _plain(model.checkpoint),
         "embedding": _plain(model.embedding),
-        "blocks": blocks,
-        "layers": _runs([layer.name for layer in model.layers]),
+        **_stack(model.layers, model.id),
+        "mtp": _stack(model.mtp, model.id) if model.mtp else None,
         "final": [_plain(part) for part in model.final],
         "head": _plain(model.head),
         "sources": {
             name: source.model_dump(exclude_none=True) for name, source in model.sources.items()
         },
     }
-    optional = ("hf_id", "aliases", "warnings", "final")
+    optional = ("hf_id", "aliases", "warnings", "mtp", "final")
     return {key: value for key, value in description.items() if value or key not in optional}
+
+
+def _stack(layers: tuple[Layer, ...], where: str) -> dict[str, Any]:
+    blocks: dict[str, list[dict[str, Any]]] = {}
+    for layer in dict.fromkeys(layers):
+        if layer.name in blocks:
+            raise SpecError("two kinds of layer have one name", where=where, got=layer.name)
+        blocks[layer.name] = [_plain(part) for part in layer.parts]
+    return {"blocks": blocks, "layers": _runs([layer.name for layer in layers])}
 
 
 def _plain(part: Any) -> dict[str, Any]:
