@@ -8,6 +8,7 @@ from pathlib import PurePath
 
 from planner.importers.config import Config
 from planner.importers.harmless import HARMLESS, check_neutral
+from planner.importers.position import read_positions
 from planner.importers.quantization import read_checkpoint
 from planner.importers.registry import find_reader
 from planner.model import Model
@@ -82,6 +83,9 @@ def import_config(
         final=architecture.final,
         head=architecture.head,
         usable_context=architecture.usable_context,
+        initial=architecture.initial,
+        towers=architecture.towers,
+        positions=architecture.positions or read_positions(fields, architecture),
         checkpoint=checkpoint,
         hf_id=model_id if model_id and "/" in model_id else None,
         sources={"config": Source(kind="documentation", title=f"Configuration of {name}")},

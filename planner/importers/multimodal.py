@@ -7,6 +7,7 @@ from dataclasses import replace
 from planner.errors import SpecError
 from planner.importers.config import Config
 from planner.importers.harmless import check_neutral
+from planner.importers.position import read_positions
 from planner.importers.quantization import declared_dtype
 from planner.importers.registry import Architecture, find_reader
 
@@ -53,4 +54,8 @@ def read_language_model(config: Config, *, towers: tuple[str, ...], default: str
         )
     check_neutral(text)
     architecture = find_reader(text)(text)
-    return replace(architecture, dtype=declared_dtype(text) or architecture.dtype)
+    return replace(
+        architecture,
+        dtype=declared_dtype(text) or architecture.dtype,
+        positions=architecture.positions or read_positions(text, architecture),
+    )

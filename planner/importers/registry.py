@@ -13,6 +13,8 @@ from planner.importers.config import Config
 from planner.model import Layer
 from planner.model.embedding import Embedding, Head
 from planner.model.part import Part
+from planner.model.position import Positions
+from planner.model.tower import Tower
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +35,12 @@ class Architecture:
         Tokens the positions are good for; None where nothing limits them. [tokens]
     dtype : str, optional
         Format of the published weights where a family's files do not say it.
+    initial : tuple of Part
+        What stands between the token table and the first layer.
+    towers : tuple of Tower
+        Stacks beside the main one.
+    positions : Positions, optional
+        What the usable context rests on.
     """
 
     embedding: Embedding
@@ -41,6 +49,9 @@ class Architecture:
     head: Head
     usable_context: int | None
     dtype: str | None = None
+    initial: tuple[Part, ...] = ()
+    towers: tuple[Tower, ...] = ()
+    positions: Positions | None = None
 
 
 Reader = Callable[[Config], Architecture]
