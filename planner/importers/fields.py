@@ -67,6 +67,48 @@ class Fields:
         value = self._raw((name,))[1]
         return value is not None and value is not MISSING
 
+    def is_text(self, name: str) -> bool:
+        """Return whether a field holds a text; it does not count as read.
+
+        Parameters
+        ----------
+        name : str
+            The field.
+
+        Returns
+        -------
+        bool
+            False where it is missing.
+
+        Examples
+        --------
+        >>> Fields({"sliding_window_pattern": "LLLG"}, "config.json").is_text(
+        ...     "sliding_window_pattern"
+        ... )
+        True
+        """
+        return isinstance(self._data.get(name), str)
+
+    def was_read(self, name: str) -> bool:
+        """Return whether somebody read a field, and so answers for its value.
+
+        Parameters
+        ----------
+        name : str
+            The field.
+
+        Returns
+        -------
+        bool
+            False where it is missing.
+
+        Examples
+        --------
+        >>> Fields({"is_causal": False}, "config.json").was_read("is_causal")
+        False
+        """
+        return name in self._read
+
     def warn(self, text: str) -> None:
         """Leave a note for the person who plans with this file.
 

@@ -28,7 +28,8 @@ _GENERATION = """
     remove_invalid_values task_specific_params use_cache cache_implementation
 """
 _BOOKKEEPING = """
-    _name_or_path _note _commit_hash _attn_implementation _attn_implementation_autoset
+    _name_or_path _from_model_config _note _commit_hash _attn_implementation
+    _attn_implementation_autoset
     _flash_attn_2_enabled architectures auto_map transformers_version transformers.js_config
     model_type model_size model_name torchscript torch_dtype dtype id2label label2id num_labels
     problem_type finetuning_task return_dict return_dict_in_generate output_attentions
@@ -69,7 +70,7 @@ _NEUTRAL: dict[str, tuple[object, ...]] = {
 
 
 def check_neutral(config: Config) -> None:
-    """Raise if one of the fields that must be switched off is on.
+    """Raise if one of the fields that must be switched off is on, and no family answers for it.
 
     Parameters
     ----------
@@ -86,4 +87,5 @@ def check_neutral(config: Config) -> None:
     >>> check_neutral(Config({"is_causal": True}, "config.json"))
     """
     for name, values in _NEUTRAL.items():
-        config.require(name, *values)
+        if not config.was_read(name):
+            config.require(name, *values)
