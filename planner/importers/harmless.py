@@ -10,16 +10,18 @@ from planner.importers.config import Config
 
 _TRAINING = """
     attention_dropout attn_pdrop attn_dropout_rate classifier_dropout embd_pdrop embedding_dropout
-    dropout dropout_rate expert_dropout hidden_dropout hidden_dropout_prob resid_pdrop layerdrop
-    initializer_range initializer_factor init_std output_router_logits router_aux_loss_coef
-    router_jitter_noise input_jitter_noise router_z_loss_coef gradient_checkpointing
-    selective_checkpoint_enabled sequence_parallel_enabled pretraining_tp residual_dropout
-    rescale_prenorm_residual aux_loss_alpha
+    dropout dropout_rate activation_dropout expert_dropout attention_probs_dropout_prob
+    hidden_dropout hidden_dropout_prob resid_pdrop layerdrop initializer_range initializer_factor
+    init_std output_router_logits router_aux_loss_coef router_jitter_noise input_jitter_noise
+    router_z_loss_coef gradient_checkpointing selective_checkpoint_enabled
+    sequence_parallel_enabled pretraining_tp residual_dropout rescale_prenorm_residual
+    aux_loss_alpha
 """
 _TOKENS = """
-    bos_token_id eos_token_id pad_token_id sep_token_id decoder_start_token_id unk_token_id
+    bos_token_id eos_token_id pad_token_id sep_token_id unk_token_id
     mask_token_id forced_bos_token_id forced_eos_token_id prefix begin_suppress_tokens
-    suppress_tokens bad_words_ids tokenizer_class
+    suppress_tokens bad_words_ids tokenizer_class cls_token_id eod_token_id
+    decoder_start_token_id
 """
 _GENERATION = """
     do_sample temperature top_k top_p typical_p repetition_penalty length_penalty num_beams

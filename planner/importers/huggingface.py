@@ -15,7 +15,9 @@ from planner.model import Model
 from planner.model.description import check_model
 from planner.sources import Source
 
-_LANGUAGE_MODELS = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
+_LANGUAGE_MODELS = (
+    "ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "ForMaskedLM",
+)  # fmt: skip
 _MOST_NAME_CHARACTERS = 80
 
 
@@ -99,8 +101,8 @@ def _check_purpose(config: Config) -> None:
     names = [name for name in config.entries("architectures") or () if isinstance(name, str)]
     if names and not any(name.endswith(_LANGUAGE_MODELS) for name in names):
         config.warn(
-            f"The configuration is of {names[0][:_MOST_NAME_CHARACTERS]!r}; it is planned as a "
-            f"causal decoder with an LM head."
+            f"The configuration is of {names[0][:_MOST_NAME_CHARACTERS]!r}; it is planned with the "
+            f"head of a language model."
         )
 
 

@@ -135,12 +135,15 @@ class TokenTable(Stateless):
         Rows. [1]
     width : int
         Width of a row. [elements]
+    shared : bool
+        Whether it is the table of another stack, which holds it.
     """
 
     kind: Literal["token_table"] = "token_table"
     name: Name
     vocabulary: Size
     width: Size
+    shared: Flag = False
 
     def tensors(self) -> tuple[Tensor, ...]:
         """Return the table.
@@ -148,7 +151,7 @@ class TokenTable(Stateless):
         Returns
         -------
         tuple of Tensor
-            Cut over the vocabulary.
+            Cut over the vocabulary; none if another stack holds it.
 
         Examples
         --------
@@ -156,6 +159,8 @@ class TokenTable(Stateless):
         >>> e4b.tensors()[0].elements
         2818572288
         """
+        if self.shared:
+            return ()
         split = Split(0, _vocabulary(self.vocabulary))
         shape = (self.vocabulary, self.width)
         return (Tensor(f"{self.name}.weight", shape, "embedding", split),)

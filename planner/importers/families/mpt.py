@@ -41,6 +41,7 @@ def read(config: Config) -> Architecture:
     attention = config.section("attn_config") or Config({}, config.where)
     kv = _kv_heads(attention, query)
     alibi = attention.flag("alibi", True)
+    attention.require("is_encoder_decoder", False)
     attention.require("prefix_lm", False)
     attention.require("rope", False)
     attention.ignore("alibi_bias_max", "attn_impl", "attn_uses_sequence_id", "clip_qkv")
