@@ -141,6 +141,7 @@ def read_window_pattern(
 
 def _sliding_layers(config: Config, layers: int, period: int | None) -> Sequence[bool]:
     name = next((n for n in _PATTERNS if n in config), _PATTERNS[0])
+    config.ignore(*_PATTERNS)
     if config.is_text(name):
         letters = config.text(name) or ""
         if not letters or set(letters) - {"L", "G"}:

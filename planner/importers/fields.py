@@ -89,6 +89,47 @@ class Fields:
         """
         return isinstance(self._data.get(name), str)
 
+    def peek(self, name: str) -> Mapping[str, object]:
+        """Return a section as it stands; it does not count as read.
+
+        Parameters
+        ----------
+        name : str
+            The field.
+
+        Returns
+        -------
+        mapping
+            Empty where the field holds no section.
+
+        Examples
+        --------
+        >>> Fields({"text_config": {"hidden_size": 512}}, "config.json").peek("text_config")
+        {'hidden_size': 512}
+        """
+        value = self._data.get(name)
+        return value if isinstance(value, Mapping) else {}
+
+    def is_list(self, name: str) -> bool:
+        """Return whether a field holds a list; it does not count as read.
+
+        Parameters
+        ----------
+        name : str
+            The field.
+
+        Returns
+        -------
+        bool
+            False where it is missing.
+
+        Examples
+        --------
+        >>> Fields({"vision_feature_layer": -2}, "config.json").is_list("vision_feature_layer")
+        False
+        """
+        return isinstance(self._data.get(name), list)
+
     def was_read(self, name: str) -> bool:
         """Return whether somebody read a field, and so answers for its value.
 

@@ -293,7 +293,7 @@ class Attention:
     def _pairs(self, step: Step) -> Numeric:
         new, cached = step.new_tokens, step.cached_tokens
         if not self.causal:
-            return mutual_pairs(new, self.window) + new * cached
+            return mutual_pairs(new, self.window, self.chunk) + new * cached
         if self.chunk is not None:
             return chunked_pairs(new, cached, self.chunk)
         return causal_pairs(new, cached, self.reach)

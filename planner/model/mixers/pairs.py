@@ -78,7 +78,7 @@ def chunked_pairs(new_tokens: Numeric, cached_tokens: Numeric, chunk: int) -> Nu
     return first(cached_tokens + new_tokens) - first(cached_tokens)
 
 
-def mutual_pairs(tokens: Numeric, window: int | None) -> Numeric:
+def mutual_pairs(tokens: Numeric, window: int | None = None, chunk: int | None = None) -> Numeric:
     r"""Return the pairs of a sequence that is read in both directions at once.
 
     .. math::
@@ -88,8 +88,10 @@ def mutual_pairs(tokens: Numeric, window: int | None) -> Numeric:
     ----------
     tokens : numeric
         Length of the sequence ``n``. [tokens]
-    window : int or None
-        Keys a query may see on either side, itself included ``W``; None for all. [tokens]
+    window : int, optional
+        Keys a query may see on either side, itself included ``W``; all without it. [tokens]
+    chunk : int, optional
+        Tokens of a chunk, where a query sees its own only. [tokens]
 
     Returns
     -------
@@ -102,9 +104,11 @@ def mutual_pairs(tokens: Numeric, window: int | None) -> Numeric:
 
     Examples
     --------
-    >>> mutual_pairs(512, None), mutual_pairs(8192, 65)
-    (262144, 1052608.0)
+    >>> mutual_pairs(512), mutual_pairs(8192, 65), mutual_pairs(1024, chunk=64)
+    (262144, 1052608.0, 65536)
     """
+    if chunk is not None:
+        return tokens // chunk * chunk**2 + (tokens % chunk) ** 2
     if window is None:
         return tokens * tokens
     return 2 * causal_pairs(tokens, 0, window) - tokens
