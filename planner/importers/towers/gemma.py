@@ -1,4 +1,4 @@
-"""The towers of Gemma 4: vision transformer and conformer, and the encoder-free ones.
+"""The towers of Gemma 3n and 4: vision transformer, conformer, and what stands in for them.
 
 Defaults of ``Gemma4VisionConfig`` and ``Gemma4AudioConfig`` that are taken are noted with each
 reader. In quantised checkpoints of Gemma 4 the towers carry bounds for clipping, which are not
@@ -74,9 +74,9 @@ def read_vision(config: Config) -> Stack:
     return Stack(layers=(Layer("patches", first), *[Layer("block", block)] * layers), width=hidden)
 
 
-@tower("gemma4_audio")
+@tower("gemma4_audio", "gemma3n_audio")
 def read_audio(config: Config) -> Stack:
-    """Read the audio tower of Gemma 4.
+    """Read the audio tower of Gemma 3n or Gemma 4.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def read_audio(config: Config) -> Stack:
     hidden = config.size("hidden_size", "conf_hidden_size")
     heads = read_tower_heads(config, hidden, "num_attention_heads", "conf_num_attention_heads")
     layers = config.size("num_hidden_layers", "conf_num_hidden_layers", most=MOST_LAYERS)
-    out = config.size("output_proj_dims")
+    out = config.optional_size("output_proj_dims")
     kernel = config.size("conv_kernel_size", "conf_conv_kernel_size", default=_KERNEL)
     _ignore_audio(config)
     norm = Norm(kind="rms_norm", width=hidden)
@@ -114,12 +114,14 @@ def read_audio(config: Config) -> Stack:
         layers=(
             Layer("subsampling", _subsampling(config, hidden)),
             *[Layer("conformer", block)] * layers,
-            Layer(
-                "output", (Projection(name="output_proj", inputs=hidden, outputs=out, bias=True),)
-            ),
+            *([Layer("output", (_output(hidden, out),))] if out else []),
         ),
-        width=out,
+        width=out or hidden,
     )
+
+
+def _output(hidden: int, out: int) -> Projection:
+    return Projection(name="output_proj", inputs=hidden, outputs=out, bias=True)
 
 
 def _ignore_audio(config: Config) -> None:
@@ -128,7 +130,7 @@ def _ignore_audio(config: Config) -> None:
         config.ignore(stem, f"conf_{stem}")
     config.ignore("attention_invalid_logits_value", "conf_attention_invalid_logits_value")
     config.ignore("residual_weight", "conf_residual_weight", "conf_positional_bias_size")
-    config.require("conf_reduction_factor", 1)
+    config.ignore("conf_reduction_factor")
     config.ignore("gradient_clipping", "use_clipped_linears", "embedding_norm_eps")
     config.ignore("sscp_conv_eps", "sscp_conv_group_norm_eps", "sscp_conv_norm_type")
     config.ignore("sscp_conv_padding_type", "sscp_conv_time_pad_top", "sscp_conv_time_pad_bottom")
