@@ -11,7 +11,7 @@ from planner.importers.config import Config
 from planner.importers.decoder import Heads, assemble, read_heads, read_hidden, read_layers
 from planner.importers.position import usable_context
 from planner.importers.registry import Architecture
-from planner.model.feed_forward import Dense
+from planner.model.feed_forward import Dense, MixtureOfExperts
 from planner.model.mixers.attention import Attention
 from planner.model.norm import Norm
 
@@ -27,6 +27,7 @@ def read_dense_decoder(
     form: Form = "before",
     tied: bool = False,
     head_bias: bool = False,
+    experts: MixtureOfExperts | None = None,
     heads: Heads | None = None,
     head_dim: int | None = None,
     context: int | None = None,
@@ -56,6 +57,8 @@ def read_dense_decoder(
         Whether the token table serves as the head where the file does not say so.
     head_bias : bool
         Whether logits have a bias.
+    experts : MixtureOfExperts, optional
+        What stands in place of the dense feed-forward parts.
     heads : Heads, optional
         Heads where the family reads them in its own way.
     head_dim : int, optional
@@ -102,7 +105,7 @@ def read_dense_decoder(
     hidden = read_hidden(config)
     heads = heads or read_heads(config, hidden, head_dim=head_dim)
     layers = read_layers(config)
-    feed_forward = Dense(
+    feed_forward = experts or Dense(
         hidden=hidden,
         intermediate=intermediate or config.size("intermediate_size"),
         gated=gated,

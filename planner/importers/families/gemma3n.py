@@ -1,9 +1,9 @@
 """Gemma 3n: several copies of the residual stream, a low-rank branch, a vector per layer and token.
 
 The last layers read the keys and values of earlier ones. The vision tower, a MobileNet whose
-figures the files do not hold, is left out, which a warning says. Defaults of ``Gemma3nTextConfig`` that are
-taken: four windows of 512 tokens before each layer without, 8 query heads, 2 KV heads of 256, four
-copies of the stream, rank 64, vectors of 256, tied embeddings.
+figures the files do not hold, is left out, which a warning says. Defaults of ``Gemma3nTextConfig``
+that are taken: four windows of 512 tokens before each layer without, 8 query heads, 2 KV heads of
+256, four copies of the stream, rank 64, vectors of 256, tied embeddings.
 """
 
 from __future__ import annotations
