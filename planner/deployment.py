@@ -152,9 +152,11 @@ def _resolve_load(scenario: Scenario, assumptions: list[str], warnings: list[str
             fix="Raise --context, or leave it away.",
         )
     if usable is not None and context > usable:
+        positions = scenario.model.positions
+        why = f" {positions.beyond(context)}" if positions else ""
         warnings.append(
             f"{context:,} tokens are beyond the {usable:,} that the positions of "
-            f"{scenario.model.name} are good for."
+            f"{scenario.model.name} are good for.{why}"
         )
     return Load(
         context=context,

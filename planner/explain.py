@@ -63,11 +63,13 @@ def _layers(plan: Plan) -> Explanation:
 
 def _usable_context(plan: Plan) -> Explanation:
     usable = plan.model.usable_context
+    positions = plan.model.positions
+    said = "none" if usable is None else f"{usable:,}"
     return Explanation(
         figure="model.usable_context_tokens",
         meaning="Tokens that the model's positions are declared good for.",
         formula="as the configuration declares; none where nothing limits positions",
-        substituted="none" if usable is None else f"{usable:,}",
+        substituted=said if positions is None else f"{said}. {positions.basis()}",
         value=usable,
         unit="tokens",
         sources=tuple(plan.model.sources),

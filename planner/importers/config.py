@@ -312,6 +312,41 @@ class Config(Fields):
         self._sections[name] = section
         return section
 
+    def sections(self, name: str) -> list[Config]:
+        """Return a list of sections; none where the field is missing or null.
+
+        Parameters
+        ----------
+        name : str
+            The field that holds the list.
+
+        Returns
+        -------
+        list of Config
+            Their fields count as unread until they are read there.
+
+        Raises
+        ------
+        SpecError
+            Not a list, or one of its entries is not an object.
+
+        Examples
+        --------
+        >>> [block.size("heads") for block in Config({"b": [{"heads": 8}]}, "c").sections("b")]
+        [8]
+        """
+        found = []
+        for number, entry in enumerate(self.entries(name) or ()):
+            if not isinstance(entry, Mapping):
+                self.refuse(name, "a list of objects of fields", "not a list of objects")
+            place = f"{name}[{number}]"
+            section = Config(
+                entry, self.where, prefix=f"{self._prefix}{place}.", warnings=self.warnings
+            )
+            found.append(section)
+            self._sections[place] = section
+        return found
+
     def require(self, name: str, *values: object) -> None:
         """Raise unless a field is missing or has one of the values that are understood.
 

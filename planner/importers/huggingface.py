@@ -8,13 +8,16 @@ from pathlib import PurePath
 
 from planner.importers.config import Config
 from planner.importers.harmless import HARMLESS, check_neutral
+from planner.importers.position import read_positions
 from planner.importers.quantization import read_checkpoint
 from planner.importers.registry import find_reader
 from planner.model import Model
 from planner.model.description import check_model
 from planner.sources import Source
 
-_LANGUAGE_MODELS = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
+_LANGUAGE_MODELS = (
+    "ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "ForMaskedLM",
+)  # fmt: skip
 _MOST_NAME_CHARACTERS = 80
 
 
@@ -83,6 +86,9 @@ def import_config(
         head=architecture.head,
         usable_context=architecture.usable_context,
         mtp=architecture.mtp,
+        initial=architecture.initial,
+        towers=architecture.towers,
+        positions=architecture.positions or read_positions(fields, architecture),
         checkpoint=checkpoint,
         hf_id=model_id if model_id and "/" in model_id else None,
         sources={"config": Source(kind="documentation", title=f"Configuration of {name}")},
@@ -96,8 +102,8 @@ def _check_purpose(config: Config) -> None:
     names = [name for name in config.entries("architectures") or () if isinstance(name, str)]
     if names and not any(name.endswith(_LANGUAGE_MODELS) for name in names):
         config.warn(
-            f"The configuration is of {names[0][:_MOST_NAME_CHARACTERS]!r}; it is planned as a "
-            f"causal decoder with an LM head."
+            f"The configuration is of {names[0][:_MOST_NAME_CHARACTERS]!r}; it is planned with the "
+            f"head of a language model."
         )
 
 

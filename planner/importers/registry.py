@@ -13,6 +13,8 @@ from planner.importers.config import Config
 from planner.model import Layer
 from planner.model.embedding import Embedding, Head
 from planner.model.part import Part
+from planner.model.position import Positions
+from planner.model.tower import Tower
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +37,12 @@ class Architecture:
         Format of the published weights where a family's files do not say it.
     mtp : tuple of Layer
         Layers for multi-token prediction, beside the stack.
+    initial : tuple of Part
+        What stands between the token table and the first layer.
+    towers : tuple of Tower
+        Stacks beside the main one.
+    positions : Positions, optional
+        What the usable context rests on.
     """
 
     embedding: Embedding
@@ -44,6 +52,9 @@ class Architecture:
     usable_context: int | None
     dtype: str | None = None
     mtp: tuple[Layer, ...] = ()
+    initial: tuple[Part, ...] = ()
+    towers: tuple[Tower, ...] = ()
+    positions: Positions | None = None
 
 
 Reader = Callable[[Config], Architecture]

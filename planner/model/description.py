@@ -7,7 +7,7 @@ parts stand together: named blocks, and the stack as a list of runs.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, is_dataclass
 from itertools import groupby
 from typing import Annotated, Any, Literal
 
@@ -15,32 +15,43 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from planner.errors import SpecError
+from planner.model.alternating import AltUp
 from planner.model.bounds import MOST_CONTEXT_TOKENS, MOST_LAYERS, Name
-from planner.model.embedding import Embedding, Head
+from planner.model.embedding import Embedding, Head, TokenTable
 from planner.model.feed_forward import Dense, MixtureOfExperts
 from planner.model.hyper_connection import HyperConnection
+from planner.model.layer import Layer, count_layers
 from planner.model.mixers.attention import Attention
 from planner.model.mixers.compressed import CompressedAttention
+from planner.model.mixers.cross_attention import CrossAttention
 from planner.model.mixers.factorised import FactorisedAttention
 from planner.model.mixers.indexer import Indexer
 from planner.model.mixers.latent import LatentAttention
 from planner.model.mixers.selected import SelectedAttention
 from planner.model.mixers.state_space import Mamba2
-from planner.model.model import Checkpoint, Layer, Model
+from planner.model.model import Checkpoint, Model
 from planner.model.multi_token import MultiTokenProjection
 from planner.model.norm import Norm
 from planner.model.part import Part
+from planner.model.position import Positions
+from planner.model.projection import Projection, Table
 from planner.model.storage import WEIGHT_FORMATS
+from planner.model.tower import Tower
 from planner.sources import Identifier, Source
 from planner.spec_folders import validate
 
 SCHEMA_VERSION = 1
 
 _MOST_PERIOD = 16
-_IN_ROWS = {"checkpoint", "embedding", "blocks", "layers", "mtp", "final", "head"}
+_MOST_TOWERS = 8
+_IN_ROWS = {
+    "checkpoint", "positions", "embedding", "initial", "blocks", "layers", "mtp", "final", "head",
+    "towers",
+}  # fmt: skip
 
 AnyPart = Annotated[
     Attention
+    | CrossAttention
     | LatentAttention
     | CompressedAttention
     | SelectedAttention
@@ -51,11 +62,15 @@ AnyPart = Annotated[
     | MixtureOfExperts
     | HyperConnection
     | MultiTokenProjection
-    | Norm,
+    | Norm
+    | Projection
+    | Table
+    | TokenTable
+    | AltUp,
     Field(discriminator="kind"),
 ]
 Blocks = Annotated[
-    dict[Name, Annotated[tuple[AnyPart, ...], Field(min_length=1, max_length=100)]],
+    dict[Name, Annotated[tuple[AnyPart, ...], Field(max_length=100)]],
     Field(min_length=1, max_length=MOST_LAYERS),
 ]
 HuggingFaceId = Annotated[
@@ -85,6 +100,13 @@ class StackDescription(BaseModel):
     layers: Runs
 
 
+class TowerDescription(StackDescription):
+    """A stack beside the main one, with a name and the tokens it sees."""
+
+    name: Name
+    tokens: Annotated[int, Field(strict=True, ge=0, le=MOST_CONTEXT_TOKENS)] = 0
+
+
 class ModelDescription(BaseModel):
     """The content of a catalog file."""
 
@@ -97,14 +119,17 @@ class ModelDescription(BaseModel):
     aliases: tuple[HuggingFaceId, ...] = ()
     parameters: Annotated[int, Field(strict=True, ge=1)]
     usable_context: Annotated[int, Field(strict=True, ge=1, le=MOST_CONTEXT_TOKENS)] | None
+    positions: Positions | None = None
     warnings: tuple[Text, ...] = ()
     checkpoint: Checkpoint
     embedding: Embedding
+    initial: Annotated[tuple[AnyPart, ...], Field(max_length=100)] = ()
     blocks: Blocks
     layers: Runs
     mtp: StackDescription | None = None
     final: Annotated[tuple[AnyPart, ...], Field(max_length=100)] = ()
     head: Head
+    towers: Annotated[tuple[TowerDescription, ...], Field(max_length=_MOST_TOWERS)] = ()
     sources: dict[Identifier, Source]
 
 
@@ -133,11 +158,21 @@ def model_from_description(data: Mapping[str, Any], where: str) -> Model:
         id=said.id,
         name=said.name,
         embedding=said.embedding,
+        initial=said.initial,
         layers=_unrolled(said.blocks, said.layers, where),
         mtp=_unrolled(said.mtp.blocks, said.mtp.layers, f"{where}: mtp") if said.mtp else (),
         final=said.final,
         head=said.head,
+        towers=tuple(
+            Tower(
+                name=tower.name,
+                layers=_unrolled(tower.blocks, tower.layers, f"{where}: {tower.name}"),
+                tokens=tower.tokens,
+            )
+            for tower in said.towers
+        ),
         usable_context=said.usable_context,
+        positions=said.positions,
         checkpoint=said.checkpoint,
         hf_id=said.hf_id,
         aliases=said.aliases,
@@ -192,15 +227,17 @@ def check_model(model: Model, where: str) -> None:
     """
     for layer, part, _ in model.with_mtp().parts:
         place = f"{where}: {layer}"
-        width = part.width if isinstance(part, Norm) else getattr(part, "hidden", model.hidden)
-        if width != model.hidden:
+        if _width(part, model.hidden) != model.hidden:
             raise SpecError(
                 "another width than the residual stream's",
                 where=place,
-                got=width,
+                got=_width(part, model.hidden),
                 allowed=f"{model.hidden:,}, as the embedding says",
             )
         _check_part(part, place)
+    for tower in model.towers:
+        for layer, part, _ in tower.parts:
+            _check_part(part, f"{where}: {layer}")
     if model.head.width != model.embedding.width and model.head.tied:
         raise SpecError("a tied head as wide as no token table", where=f"{where}: head.width")
     if model.head.vocabulary != model.embedding.vocabulary and model.head.tied:
@@ -208,8 +245,15 @@ def check_model(model: Model, where: str) -> None:
     _check_checkpoint(model.checkpoint, f"{where}: checkpoint")
 
 
+def _width(part: Part, hidden: int) -> int:
+    """Return the width of the stream that a part works on; norms within a part may be narrower."""
+    if isinstance(part, Norm):
+        return part.width if part.vectors == 1 else hidden
+    return int(getattr(part, "hidden", hidden))
+
+
 def _check_part(part: Part, place: str) -> None:
-    if isinstance(part, Attention) and part.query_heads % part.kv_heads:
+    if isinstance(part, Attention | CrossAttention) and part.query_heads % part.kv_heads:
         raise SpecError(
             "KV heads that query heads cannot share evenly",
             where=place,
@@ -275,24 +319,30 @@ def model_to_description(model: Model) -> dict[str, Any]:
         "aliases": list(model.aliases),
         "parameters": model.parameters,
         "usable_context": model.usable_context,
+        "positions": _plain(model.positions) if model.positions else None,
         "warnings": list(model.warnings),
         "checkpoint": _plain(model.checkpoint),
         "embedding": _plain(model.embedding),
+        "initial": [_plain(part) for part in model.initial],
         **_stack(model.layers, model.id),
         "mtp": _stack(model.mtp, model.id) if model.mtp else None,
         "final": [_plain(part) for part in model.final],
         "head": _plain(model.head),
+        "towers": [
+            {"name": tower.name, **_stack(tower.layers, model.id), "tokens": tower.tokens}
+            for tower in model.towers
+        ],
         "sources": {
             name: source.model_dump(exclude_none=True) for name, source in model.sources.items()
         },
     }
-    optional = ("hf_id", "aliases", "warnings", "mtp", "final")
+    optional = ("hf_id", "aliases", "warnings", "mtp", "final", "initial", "towers", "positions")
     return {key: value for key, value in description.items() if value or key not in optional}
 
 
 def _stack(layers: tuple[Layer, ...], where: str) -> dict[str, Any]:
     blocks: dict[str, list[dict[str, Any]]] = {}
-    for layer in dict.fromkeys(layers):
+    for layer, _ in count_layers(layers):
         if layer.name in blocks:
             raise SpecError("two kinds of layer have one name", where=where, got=layer.name)
         blocks[layer.name] = [_plain(part) for part in layer.parts]
@@ -306,8 +356,14 @@ def _plain(part: Any) -> dict[str, Any]:
         value = getattr(part, entry.name)
         chooses = entry.name in {"kind", "dtype"} and not isinstance(part, Embedding | Head)
         if chooses or entry.default is MISSING or value != entry.default:
-            plain[entry.name] = list(value) if isinstance(value, tuple) else value
+            plain[entry.name] = _plain_value(value)
     return plain
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain_value(item) for item in value]
+    return _plain(value) if is_dataclass(value) else value
 
 
 def _runs(names: list[str]) -> list[dict[str, Any]]:

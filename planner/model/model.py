@@ -7,32 +7,20 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from planner.arrays import Numeric
-from planner.errors import LayoutError
+from planner.errors import LayoutError, UnknownNameError
 from planner.model.cache import Cache
 from planner.model.embedding import Embedding, Head
 from planner.model.execution import Execution
+from planner.model.layer import Layer, count_layers
 from planner.model.layout import Layout, Section
+from planner.model.mixers.cross_attention import CrossAttention
 from planner.model.operation import Operation
 from planner.model.part import Part
+from planner.model.position import Positions
 from planner.model.step import Step
 from planner.model.tensor import Role, Tensor
+from planner.model.tower import Tower
 from planner.sources import Source
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """Parts that run one after the other: norms, mixers, feed-forward blocks.
-
-    Parameters
-    ----------
-    name : str
-        What sets this kind of layer apart, such as ``"sliding"``.
-    parts : tuple of Part
-        In the order of execution.
-    """
-
-    name: str
-    parts: tuple[Part, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +60,12 @@ class Model:
         LM head.
     usable_context : int or None
         Tokens the positions are good for; None where nothing limits them. [tokens]
+    initial : tuple of Part
+        What stands between the embedding and the first layer.
+    towers : tuple of Tower
+        Stacks beside the main one: an encoder, towers that read images or sound.
+    positions : Positions or None
+        What ``usable_context`` rests on, where it is known.
     checkpoint : Checkpoint
         How the published weights are stored.
     hf_id : str or None
@@ -94,6 +88,9 @@ class Model:
     final: tuple[Part, ...]
     head: Head
     usable_context: int | None
+    initial: tuple[Part, ...] = ()
+    towers: tuple[Tower, ...] = ()
+    positions: Positions | None = None
     checkpoint: Checkpoint = Checkpoint()
     hf_id: str | None = None
     aliases: tuple[str, ...] = ()
@@ -104,24 +101,29 @@ class Model:
     @cached_property
     def groups(self) -> tuple[tuple[Layer, int], ...]:
         """Distinct layers with how often each occurs, in order of first occurrence."""
-        counts: dict[Layer, int] = {}
-        for layer in self.layers:
-            counts[layer] = counts.get(layer, 0) + 1
-        return tuple(counts.items())
+        return count_layers(self.layers)
 
     @cached_property
     def parts(self) -> tuple[tuple[str, Part, int], ...]:
-        """Every distinct part with the name of its layer and how often it occurs."""
+        """Every distinct part of the main stack with its layer's name and how often it occurs."""
+        initial = [("initial", part, 1) for part in self.initial]
         inner = [(layer.name, part, n) for layer, n in self.groups for part in layer.parts]
         final = [("final", part, 1) for part in self.final]
-        return (("embedding", self.embedding, 1), *inner, *final, ("head", self.head, 1))
+        return (
+            ("embedding", self.embedding, 1),
+            *initial,
+            *inner,
+            *final,
+            ("head", self.head, 1),
+        )
 
     @cached_property
     def tensors(self) -> tuple[tuple[str, Tensor, int], ...]:
-        """Every distinct tensor with the name of its layer and how often it occurs."""
-        return tuple(
+        """Every distinct tensor, towers included, with its layer's name and its occurrences."""
+        main = tuple(
             (layer, tensor, count) for layer, part, count in self.parts for tensor in part.tensors()
         )
+        return main + tuple(entry for tower in self.towers for entry in tower.tensors())
 
     @cached_property
     def caches(self) -> tuple[tuple[str, Cache, int], ...]:
@@ -292,6 +294,40 @@ class Model:
         for layer, part, count in self.parts:
             for operation in part.operations(step, execution):
                 yield layer, operation, count
+        for tower in self.towers:
+            yield from tower.operations(step, execution)
+
+    def reading(self, name: str, tokens: int) -> Model:
+        """Return the model with a tower that reads so many tokens of each sequence.
+
+        Parameters
+        ----------
+        name : str
+            The tower, such as ``"encoder"`` or ``"vision"``.
+        tokens : int
+            What it reads; 0 leaves its work out. [tokens]
+
+        Returns
+        -------
+        Model
+            What attends to the tower's output sees as many tokens.
+
+        Raises
+        ------
+        UnknownNameError
+            The model has no such tower.
+        """
+        if name not in [tower.name for tower in self.towers]:
+            raise UnknownNameError("tower", name, [tower.name for tower in self.towers])
+        read = {layer: _attending(layer, name, tokens) for layer, _ in self.groups}
+        return replace(
+            self,
+            towers=tuple(
+                replace(tower, tokens=tokens) if tower.name == name else tower
+                for tower in self.towers
+            ),
+            layers=tuple(read[layer] for layer in self.layers),
+        )
 
     def tensor_parallel_sizes(self, most: int) -> tuple[int, ...]:
         """Return the tensor-parallel sizes that the model admits.
@@ -352,3 +388,13 @@ class Model:
                     allowed=sizes,
                     fix="Choose one of these sizes, or spread replicas with --dp.",
                 )
+
+
+def _attending(layer: Layer, name: str, tokens: int) -> Layer:
+    parts = tuple(
+        replace(part, source_tokens=max(tokens, 1))
+        if isinstance(part, CrossAttention) and part.source == name
+        else part
+        for part in layer.parts
+    )
+    return Layer(layer.name, parts)

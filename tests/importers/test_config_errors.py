@@ -148,7 +148,7 @@ def test_yarn_beyond_the_declared_context_leaves_a_warning(llama: dict[str, Any]
 
 
 def test_an_unknown_scaling_or_field_of_one_is_named(llama: dict[str, Any]) -> None:
-    text = refuse({**llama, "rope_scaling": {"type": "mrope"}}, UnsupportedConfigError)
+    text = refuse({**llama, "rope_scaling": {"type": "spiral"}}, UnsupportedConfigError)
     assert "rope_scaling.type" in text
     odd = {"type": "linear", "factor": 2.0, "spiral": 1}
     assert "rope_scaling.spiral" in refuse({**llama, "rope_scaling": odd}, UnsupportedConfigError)

@@ -21,14 +21,17 @@ from planner.importers.decoder import (
     read_layers,
     stack,
 )
-from planner.importers.multimodal import read_language_model
+from planner.importers.multimodal import Sense, read_multimodal
 from planner.importers.position import usable_context
 from planner.importers.registry import Architecture, family
+from planner.importers.tower_registry import Stack
 from planner.model import Layer
 from planner.model.bounds import MOST_LAYERS
 from planner.model.feed_forward import Dense
 from planner.model.mixers.attention import Attention
 from planner.model.norm import Norm
+from planner.model.part import Part
+from planner.model.projection import Projection
 
 _HEAD_DIM = 256
 _WINDOW_TOKENS = 4096
@@ -143,7 +146,7 @@ def read_gemma3(config: Config) -> Architecture:
 
 @family("gemma3", architectures=("Gemma3ForConditionalGeneration",))
 def read_gemma3_multimodal(config: Config) -> Architecture:
-    """Read the language model of a Gemma 3 configuration.
+    """Read a Gemma 3 configuration with its vision tower.
 
     Parameters
     ----------
@@ -153,21 +156,29 @@ def read_gemma3_multimodal(config: Config) -> Architecture:
     Returns
     -------
     Architecture
-        Without the vision tower and the projector, which a warning names.
+        SigLIP, whose patches are pooled to 256 tokens, beside the language model.
 
     Raises
     ------
     SpecError
         A figure is missing or unusable.
     """
-    config.ignore(
-        "boi_token_index",
-        "eoi_token_index",
-        "image_token_index",
-        "image_token_id",
-        "mm_tokens_per_image",
+    config.ignore("mm_tokens_per_image")
+    sense = Sense(
+        name="vision",
+        section="vision_config",
+        default="siglip_vision_model",
+        projector=_vision_projector,
     )
-    return read_language_model(config, towers=("vision_config",), default="gemma3_text")
+    return read_multimodal(config, sense, default="gemma3_text")
+
+
+def _vision_projector(config: Config, stack: Stack, hidden: int) -> tuple[Part, ...]:
+    del config
+    return (
+        Norm(kind="rms_norm", width=stack.width, name="mm_soft_emb_norm"),
+        Projection(name="mm_input_projection", inputs=stack.width, outputs=hidden),
+    )
 
 
 def _read_windows(config: Config, period: int) -> list[int | None]:
