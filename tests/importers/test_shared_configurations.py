@@ -21,7 +21,35 @@ REFUSED = {
     "meta-llama__Llama-3.1-405B-Instruct-FP8.json": "modules_to_not_convert",
 }
 TESTED_APART = frozenset(
-    ["axk1", "bailing_moe", "dbrx", "deepseek", "deepseek_ref", "deepseek_v2", "deepseek_v3", "deepseek_v32", "deepseek_v4", "ernie4_5_moe", "glm_moe_dsa", "grok-1", "hunyuan", "hy_v3", "kimi_k2", "kimi_k25", "kolibri1", "mellum", "minicpm3", "minimax_m2", "minimax_m3", "minimax_m3_vl", "mistral4", "mistral_large4", "muse_spark", "solar_open", "youtu"]
+    [
+        "axk1",
+        "bailing_moe",
+        "dbrx",
+        "deepseek",
+        "deepseek_ref",
+        "deepseek_v2",
+        "deepseek_v3",
+        "deepseek_v32",
+        "deepseek_v4",
+        "ernie4_5_moe",
+        "glm_moe_dsa",
+        "grok-1",
+        "hunyuan",
+        "hy_v3",
+        "kimi_k2",
+        "kimi_k25",
+        "kolibri1",
+        "mellum",
+        "minicpm3",
+        "minimax_m2",
+        "minimax_m3",
+        "minimax_m3_vl",
+        "mistral4",
+        "mistral_large4",
+        "muse_spark",
+        "solar_open",
+        "youtu",
+    ]
 )
 """Families of ``test_latent_families.py``, whose caches are not only keys and values."""
 
