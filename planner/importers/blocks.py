@@ -16,6 +16,24 @@ _WORDS = {
     "latent_attention": "latent",
     "compressed_attention": "compressed",
     "selected_attention": "selected",
+    "mamba1": "mamba",
+    "mamba2": "mamba2",
+    "gated_delta_net": "linear",
+    "kda": "linear",
+    "lightning": "linear",
+    "gla": "linear",
+    "rg_lru": "recurrent",
+    "rwkv4": "rwkv",
+    "rwkv5": "rwkv",
+    "rwkv6": "rwkv",
+    "rwkv7": "rwkv",
+    "mlstm": "mlstm",
+    "slstm": "slstm",
+    "short_convolution": "convolution",
+    "hyena": "hyena",
+    "modal_hyena": "hyena",
+    "longformer": "band",
+    "shared_block": "hybrid",
     "dense": "dense",
     "moe": "moe",
 }
@@ -57,10 +75,7 @@ def pre_norm_layers(
     before = Norm(kind=kind, width=hidden, name="input_layernorm")
     between = Norm(kind=kind, width=hidden, name="post_attention_layernorm")
     return named(
-        [
-            (before, *mixer, between, part)
-            for mixer, part in zip(mixers, feed_forward, strict=True)
-        ]
+        [(before, *mixer, between, part) for mixer, part in zip(mixers, feed_forward, strict=True)]
     )
 
 

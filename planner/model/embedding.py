@@ -135,15 +135,12 @@ class TokenTable(Stateless):
         Rows. [1]
     width : int
         Width of a row. [elements]
-    shared : bool
-        Whether it is the table of another stack, which holds it.
     """
 
     kind: Literal["token_table"] = "token_table"
     name: Name
     vocabulary: Size
     width: Size
-    shared: Flag = False
 
     def tensors(self) -> tuple[Tensor, ...]:
         """Return the table.
@@ -151,7 +148,7 @@ class TokenTable(Stateless):
         Returns
         -------
         tuple of Tensor
-            Cut over the vocabulary; none if another stack holds it.
+            Cut over the vocabulary.
 
         Examples
         --------
@@ -159,8 +156,6 @@ class TokenTable(Stateless):
         >>> e4b.tensors()[0].elements
         2818572288
         """
-        if self.shared:
-            return ()
         split = Split(0, _vocabulary(self.vocabulary))
         shape = (self.vocabulary, self.width)
         return (Tensor(f"{self.name}.weight", shape, "embedding", split),)
@@ -219,6 +214,8 @@ class Head(Stateless):
         Whether the projection has one.
     norm : bool
         Whether a LayerNorm follows the projection.
+    streams : int
+        Residual streams side by side that the head reads, as reversible models have. [1]
     """
 
     kind: Literal["head"] = "head"
@@ -229,6 +226,7 @@ class Head(Stateless):
     bias: Flag = False
     projection_bias: Flag = False
     norm: Flag = False
+    streams: Size = 1
 
     def tensors(self) -> tuple[Tensor, ...]:
         """Return the head's own tensors; none of the table's if it is tied.
@@ -260,7 +258,7 @@ class Head(Stateless):
         )
 
     def _projection(self) -> tuple[Tensor, ...]:
-        if self.width == self.hidden:
+        if self.width == self.streams * self.hidden:
             return ()
         return linear("project_out", self.width, self.hidden, bias=self.projection_bias)
 
@@ -311,6 +309,6 @@ class Head(Stateless):
         logits = gemm("lm_head", self._logits(), rows, execution)
         vocabulary = logits.shape["n"]
         sampling = elementwise("sampling", rows, int(vocabulary), 1, execution)
-        if self.width == self.hidden:
+        if self.width == self.streams * self.hidden:
             return (logits, sampling)
         return (gemm("project_out", self._projection(), rows, execution), logits, sampling)
