@@ -17,24 +17,40 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from planner.errors import SpecError
 from planner.model.alternating import AltUp
 from planner.model.bounds import MOST_CONTEXT_TOKENS, MOST_LAYERS, Name
+from planner.model.connection import AttentionResidual, InnerNorm, OutputGate
 from planner.model.embedding import Embedding, Head, TokenTable
+from planner.model.even import check_even
 from planner.model.feed_forward import Dense, MixtureOfExperts
 from planner.model.hyper_connection import HyperConnection
 from planner.model.layer import Layer, count_layers
 from planner.model.mixers.attention import Attention
 from planner.model.mixers.compressed import CompressedAttention
+from planner.model.mixers.convolution import Hyena, ShortConvolution
+from planner.model.mixers.convolution_modal import ModalHyena
 from planner.model.mixers.cross_attention import CrossAttention
 from planner.model.mixers.factorised import FactorisedAttention
 from planner.model.mixers.indexer import Indexer
 from planner.model.mixers.latent import LatentAttention
+from planner.model.mixers.linear_attention import GatedLinearAttention, LightningAttention
+from planner.model.mixers.linear_delta import GatedDeltaNet
+from planner.model.mixers.linear_griffin import RgLru
+from planner.model.mixers.linear_kda import KimiDeltaAttention
+from planner.model.mixers.linear_rwkv import Rwkv4TimeMix, RwkvChannelMix
+from planner.model.mixers.linear_rwkv_state import RwkvTimeMix
+from planner.model.mixers.linear_xlstm import MatrixLstm, ScalarLstm
 from planner.model.mixers.selected import SelectedAttention
-from planner.model.mixers.state_space import Mamba2
+from planner.model.mixers.sparse import LongformerAttention
+from planner.model.mixers.sparse_hashing import ReformerAttention
+from planner.model.mixers.sparse_selection import TopKAttention
+from planner.model.mixers.state_space import Mamba1, Mamba2
+from planner.model.mixers.structured import MonarchDense
 from planner.model.model import Checkpoint, Model
 from planner.model.multi_token import MultiTokenProjection
 from planner.model.norm import Norm
 from planner.model.part import Part
 from planner.model.position import Positions
 from planner.model.projection import Projection, Table
+from planner.model.shared_block import SharedBlock
 from planner.model.storage import WEIGHT_FORMATS
 from planner.model.tower import Tower
 from planner.sources import Identifier, Source
@@ -57,7 +73,29 @@ AnyPart = Annotated[
     | SelectedAttention
     | FactorisedAttention
     | Indexer
+    | Mamba1
     | Mamba2
+    | GatedDeltaNet
+    | KimiDeltaAttention
+    | LightningAttention
+    | GatedLinearAttention
+    | RgLru
+    | Rwkv4TimeMix
+    | RwkvTimeMix
+    | RwkvChannelMix
+    | MatrixLstm
+    | ScalarLstm
+    | ShortConvolution
+    | Hyena
+    | ModalHyena
+    | LongformerAttention
+    | ReformerAttention
+    | TopKAttention
+    | SharedBlock
+    | MonarchDense
+    | OutputGate
+    | InnerNorm
+    | AttentionResidual
     | Dense
     | MixtureOfExperts
     | HyperConnection
@@ -253,6 +291,7 @@ def _width(part: Part, hidden: int) -> int:
 
 
 def _check_part(part: Part, place: str) -> None:
+    check_even(part, place)
     if isinstance(part, Attention | CrossAttention) and part.query_heads % part.kv_heads:
         raise SpecError(
             "KV heads that query heads cannot share evenly",
@@ -262,13 +301,6 @@ def _check_part(part: Part, place: str) -> None:
         )
     if isinstance(part, Attention) and (part.rotary_dim or 0) > part.head_dim:
         raise SpecError("more rotated than a head is wide", where=place, got=part.rotary_dim)
-    if isinstance(part, Mamba2) and part.heads % part.groups:
-        raise SpecError(
-            "groups that heads cannot share evenly",
-            where=place,
-            got=part.groups,
-            allowed=f"a divisor of {part.heads:,}",
-        )
     if isinstance(part, CompressedAttention) and part.query_heads % part.output_groups:
         raise SpecError(
             "output groups that heads do not divide into",

@@ -219,6 +219,8 @@ class Head(Stateless):
         Whether the projection has one.
     norm : bool
         Whether a LayerNorm follows the projection.
+    streams : int
+        Residual streams side by side that the head reads, as reversible models have. [1]
     """
 
     kind: Literal["head"] = "head"
@@ -229,6 +231,7 @@ class Head(Stateless):
     bias: Flag = False
     projection_bias: Flag = False
     norm: Flag = False
+    streams: Size = 1
 
     def tensors(self) -> tuple[Tensor, ...]:
         """Return the head's own tensors; none of the table's if it is tied.
@@ -260,7 +263,7 @@ class Head(Stateless):
         )
 
     def _projection(self) -> tuple[Tensor, ...]:
-        if self.width == self.hidden:
+        if self.width == self.streams * self.hidden:
             return ()
         return linear("project_out", self.width, self.hidden, bias=self.projection_bias)
 
@@ -311,6 +314,6 @@ class Head(Stateless):
         logits = gemm("lm_head", self._logits(), rows, execution)
         vocabulary = logits.shape["n"]
         sampling = elementwise("sampling", rows, int(vocabulary), 1, execution)
-        if self.width == self.hidden:
+        if self.width == self.streams * self.hidden:
             return (logits, sampling)
         return (gemm("project_out", self._projection(), rows, execution), logits, sampling)
