@@ -64,16 +64,19 @@ class Indexer:
 
     def _compressor(self) -> Compressor:
         return Compressor(
-            hidden=self.hidden, dim=self.head_dim, stride=self.stride, name="indexer.compressor"
+            hidden=self.hidden,
+            dim=self.head_dim,
+            stride=self.stride,
+            name="self_attn.indexer.compressor",
         )
 
     def _queries(self) -> tuple[Tensor, ...]:
-        return linear("indexer.wq_b", self.heads * self.head_dim, self.query_dim)
+        return linear("self_attn.indexer.wq_b", self.heads * self.head_dim, self.query_dim)
 
     def _keys(self) -> tuple[Tensor, ...]:
         """Return what is made of the residual stream: the key, and the weights of the heads."""
-        key = linear("indexer.wk", self.head_dim, self.hidden) if self.stride == 1 else ()
-        weights = linear("indexer.weights_proj", self.heads, self.hidden, role="router")
+        key = linear("self_attn.indexer.wk", self.head_dim, self.hidden) if self.stride == 1 else ()
+        weights = linear("self_attn.indexer.weights_proj", self.heads, self.hidden, role="router")
         return (*key, *(weights if self.head_weights else ()))
 
     def _norms(self) -> tuple[Tensor, ...]:
@@ -85,7 +88,7 @@ class Indexer:
         if self.stride == 1:
             norms.append(("k_norm", self.head_dim, self.key_norm == "layer_norm"))
         return tuple(
-            Tensor(f"indexer.{name}.{suffix}", (width,), "norm")
+            Tensor(f"self_attn.indexer.{name}.{suffix}", (width,), "norm")
             for name, width, shifts in norms
             for suffix in ("weight", "bias")[: 1 + shifts]
         )
@@ -110,7 +113,7 @@ class Indexer:
         """
         pooled = self._compressor().tensors() if self.stride > 1 else ()
         scaling = tuple(
-            Tensor(f"indexer.softmax_scaling.{name}", (self.heads,), "bias")
+            Tensor(f"self_attn.indexer.softmax_scaling.{name}", (self.heads,), "bias")
             for name in ("scale", "bias")
         )
         learned = scaling if self.softmax_scaling else ()
