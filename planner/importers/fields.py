@@ -90,6 +90,21 @@ class Fields:
         """
         return isinstance(self._data.get(name), str)
 
+    def names(self) -> list[str]:
+        """Return the names of all fields, read or not.
+
+        Returns
+        -------
+        list of str
+            In the order of the file.
+
+        Examples
+        --------
+        >>> Fields({"05": {}, "11": {}}, "config.json").names()
+        ['05', '11']
+        """
+        return list(self._data)
+
     def peek(self, name: str) -> Mapping[str, object]:
         """Return a section as it stands; it does not count as read.
 

@@ -49,7 +49,11 @@ class Sense:
 
 
 def read_multimodal(
-    config: Config, *senses: Sense, default: str, missing: Mapping[str, object] = _NOTHING
+    config: Config,
+    *senses: Sense,
+    default: str,
+    missing: Mapping[str, object] = _NOTHING,
+    ignored: tuple[str, ...] = (),
 ) -> Architecture:
     """Return a language model with its towers, where the file has a section for each.
 
@@ -63,6 +67,8 @@ def read_multimodal(
         ``model_type`` of a text section that does not name its own.
     missing : mapping
         Figures of the text section that its class fills in where a file leaves them out.
+    ignored : tuple of str
+        Fields of the text section that the family answers for.
 
     Returns
     -------
@@ -88,6 +94,7 @@ def read_multimodal(
     )
     if text is None:
         raise SpecError("a required section is missing", where=config.place("text_config"))
+    text.ignore(*ignored)
     architecture = find_reader(text)(text)
     check_neutral(text)
     return replace(

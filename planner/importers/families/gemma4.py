@@ -99,7 +99,7 @@ def read_text(config: Config) -> Architecture:
     layers = read_layers(config)
     windows = read_window_pattern(config, layers, period=_PERIOD, window=_WINDOW_TOKENS)
     windows = [*windows[:-1], None]
-    config.ignore("attention_use_bidirectional", "stream_and_decode_in_f32", "per_layer_config")
+    config.ignore("attention_use_bidirectional", "stream_and_decode_in_f32")
     config.ignore("expert_intermediate_size", "routed_layer_pattern")
     config.require("use_bidirectional_attention", "vision", None, False)
     shared = config.size("num_kv_shared_layers", default=0, least=0, most=layers - 1)
@@ -188,33 +188,56 @@ def _attentions(
     config: Config, hidden: int, windows: Sequence[int | None], own: int
 ) -> list[Attention]:
     """Return the attention of each layer; those from ``own`` on read earlier keys and values."""
+    one = config.flag("attention_k_eq_v", False)
+    bias = config.flag("attention_bias", False)
+    return [
+        Attention(
+            hidden=hidden,
+            query_heads=heads.query,
+            kv_heads=heads.kv,
+            head_dim=heads.dim,
+            window=window,
+            own_kv=layer < own,
+            value_projection=bool(window) or not one,
+            qkv_bias=bias,
+            output_bias=bias,
+            qk_norm="head",
+        )
+        for layer, (window, heads) in enumerate(
+            zip(windows, _read_heads(config, hidden, windows, one=one), strict=True)
+        )
+    ]
+
+
+def _read_heads(
+    config: Config, hidden: int, windows: Sequence[int | None], *, one: bool
+) -> list[Heads]:
+    """Return the heads of each layer: listed layer by layer, or those of the two kinds."""
     local = read_heads(config, hidden, head_dim=_HEAD_DIM)
     wide = config.optional_size("global_head_dim")
-    dim = wide if wide or "global_head_dim" in config else _GLOBAL_HEAD_DIM
-    one = config.flag("attention_k_eq_v", False)
     grouped = config.optional_size("num_global_key_value_heads", most=local.query)
+    listed = config.section("per_layer_config")
+    if listed is not None:
+        return _read_listed(listed, local, len(windows))
+    dim = wide if "global_head_dim" in config else _GLOBAL_HEAD_DIM
     everything = Heads(local.query, grouped if one and grouped else local.kv, dim or local.dim)
     if everything.query % everything.kv:
         config.refuse("num_global_key_value_heads", f"a divisor of the {local.query:,} heads")
-    bias = config.flag("attention_bias", False)
-    attentions = []
-    for layer, window in enumerate(windows):
-        heads = local if window else everything
-        attentions.append(
-            Attention(
-                hidden=hidden,
-                query_heads=heads.query,
-                kv_heads=heads.kv,
-                head_dim=heads.dim,
-                window=window,
-                own_kv=layer < own,
-                value_projection=bool(window) or not one,
-                qkv_bias=bias,
-                output_bias=bias,
-                qk_norm="head",
-            )
-        )
-    return attentions
+    return [local if window else everything for window in windows]
+
+
+def _read_listed(listed: Config, local: Heads, layers: int) -> list[Heads]:
+    heads = [local] * layers
+    for name in listed.names():
+        layer = int(name) if name.isdecimal() and len(name) < 6 else layers
+        section = listed.section(name)
+        if layer >= layers or section is None:
+            listed.refuse(name, f"figures of a layer from 0 to {layers - 1:,}")
+        kv = section.optional_size("num_key_value_heads", most=local.query) or local.kv
+        if local.query % kv:
+            section.refuse("num_key_value_heads", f"a divisor of the {local.query:,} heads")
+        heads[layer] = Heads(local.query, kv, section.optional_size("head_dim") or local.dim)
+    return heads
 
 
 def _layer(

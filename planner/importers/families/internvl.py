@@ -87,7 +87,8 @@ def read_paligemma(config: Config) -> Architecture:
         default="siglip_vision_model",
         projector=_paligemma_projector,
     )
-    return read_multimodal(config, sense, default="gemma")
+    ignored = ("use_bidirectional_attention", "num_image_tokens")
+    return read_multimodal(config, sense, default="gemma", ignored=ignored)
 
 
 def _paligemma_projector(config: Config, stack: Stack, hidden: int) -> tuple[Part, ...]:

@@ -23,6 +23,8 @@ _MELS = 128
 _CHANNELS = (128, 32)
 _CONTEXT_TOKENS = 12
 _KERNEL = 5
+_PATCH = 16
+_POOLING = 3
 
 
 @tower("gemma4_vision")
@@ -214,8 +216,11 @@ def read_unified_vision(config: Config) -> Stack:
         A figure is missing or unusable.
     """
     width = config.size("mm_embed_dim")
-    side = config.size("model_patch_size", most=1024)
-    config.ignore("num_soft_tokens", "output_proj_dims", "patch_size", "pooling_kernel_size")
+    patch = config.size("patch_size", default=_PATCH, most=1024)
+    pooled = config.size("pooling_kernel_size", default=_POOLING, most=64)
+    side = config.size("model_patch_size", default=patch * pooled, most=2**16)
+    config.ignore("num_soft_tokens")
+    out = config.optional_size("output_proj_dims") or width
     inputs = _COLOURS * side * side
     table = Table(name="pos_embedding", shape=(config.size("mm_posemb_size"), 2, width))
     parts = (
@@ -225,7 +230,7 @@ def read_unified_vision(config: Config) -> Stack:
         table,
         Norm(kind="layer_norm", width=width, name="pos_norm"),
     )
-    return Stack(layers=(Layer("patches", parts),), width=width)
+    return Stack(layers=(Layer("patches", parts),), width=out)
 
 
 @tower("gemma4_unified_audio")

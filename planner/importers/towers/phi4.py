@@ -112,5 +112,5 @@ def _convolution(config: Config, hidden: int, norm: Norm) -> tuple[Part, ...]:
         Table(name="dw_conv", shape=(inner, 1, kernel), role="convolution"),
         Table(name="dw_conv_bias", shape=(inner,), role="bias"),
         Projection(name="pw_conv", inputs=inner, outputs=out, bias=True),
-        Projection(name="ext_pw_conv_1d", inputs=out, outputs=wide, bias=True),
+        Projection(name="ext_pw_conv_1d", inputs=hidden, outputs=wide, bias=True),
     )
