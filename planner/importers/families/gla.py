@@ -7,7 +7,7 @@ hidden width rounded up to a multiple of 256.
 
 from __future__ import annotations
 
-from planner.importers.blocks import pre_norm_layers
+from planner.importers.stacks import pre_norm_layers
 from planner.importers.config import Config
 from planner.importers.decoder import assemble, read_hidden, read_layers
 from planner.importers.registry import Architecture, family

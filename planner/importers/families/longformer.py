@@ -105,7 +105,7 @@ def _layers(config: Config, hidden: int) -> tuple[Layer, ...]:
 
 def _windows(config: Config, layers: int) -> tuple[int, ...]:
     name = "attention_window"
-    if not config.holds_list(name):
+    if not config.is_list(name):
         entries: tuple[object, ...] = (config.size(name, default=_WINDOW),) * layers
     else:
         entries = config.entries(name) or ()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from planner.importers.blocks import pre_norm_layers
+from planner.importers.stacks import pre_norm_layers
 from planner.importers.config import Config
 from planner.importers.decoder import assemble, read_hidden, read_layers
 from planner.importers.position import usable_context

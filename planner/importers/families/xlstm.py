@@ -7,7 +7,7 @@ memories.
 
 from __future__ import annotations
 
-from planner.importers.blocks import pre_norm_layers
+from planner.importers.stacks import pre_norm_layers
 from planner.importers.config import Config
 from planner.importers.decoder import assemble
 from planner.importers.recurrent import read_state_format
