@@ -20,7 +20,7 @@ def _parameters(plan: Plan, *, active: bool) -> Explanation:
     terms = [
         Term(
             label=f"{layer} · {tensor.name}",
-            value=(tensor.active_elements if active else tensor.elements) * count,
+            value=(tensor.active_elements if active else tensor.parameters) * count,
             detail=f"{count} × {'×'.join(map(str, tensor.shape))}"
             + (
                 f", {tensor.visited[0]} of {tensor.visited[1]} experts"
@@ -29,6 +29,7 @@ def _parameters(plan: Plan, *, active: bool) -> Explanation:
             ),
         )
         for layer, tensor, count in model.tensors
+        if tensor.parameters
     ]
     value = model.active_parameters if active else model.parameters
     return Explanation(

@@ -210,7 +210,7 @@ class Plan:
             "usable_context_tokens": self.model.usable_context,
         }
 
-    def _architectural(self) -> dict[str, int]:
+    def _architectural(self) -> dict[str, int | float]:
         execution, load = self.deployment.execution, self.deployment.load
         return {
             "weights_bytes": self.model.weights_bytes(execution),

@@ -66,6 +66,38 @@ REFERENCES: dict[str, Source] = {
     "jiang-2024": Source(
         kind="paper", title="Mixtral of Experts", publisher="arXiv:2401.04088", date="2024"
     ),
+    "deepseek-v2-2024": Source(
+        kind="paper",
+        title="DeepSeek-V2: A Strong, Economical, and Efficient Mixture-of-Experts Language Model",
+        publisher="arXiv:2405.04434",
+        date="2024",
+    ),
+    "deepseek-v3-2024": Source(
+        kind="paper",
+        title="DeepSeek-V3 Technical Report",
+        publisher="arXiv:2412.19437",
+        date="2024",
+    ),
+    "deepseek-v3.2-2025": Source(
+        kind="paper",
+        title="DeepSeek-V3.2: Pushing the Frontier of Open Large Language Models",
+        publisher="arXiv:2512.02556",
+        date="2025",
+    ),
+    "deepseek-v4-2026": Source(
+        kind="repository",
+        title="transformers 5.23.0, models/deepseek_v4: compressed attention, hyper-connections "
+        "and hash routing as the modelling code has them",
+        publisher="Hugging Face",
+        date="2026",
+    ),
+    "flashmla-2025": Source(
+        kind="repository",
+        title="FlashMLA: the packed fp8 layouts of latent caches",
+        publisher="DeepSeek",
+        date="2025",
+        locator="README.md, commit 9241ae3e",
+    ),
     "dao-2022": Source(
         kind="paper",
         title="FlashAttention: Fast and Memory-Efficient Exact Attention with IO-Awareness",
@@ -98,6 +130,104 @@ REFERENCES: dict[str, Source] = {
         publisher="Journal of Parallel and Distributed Computing 69(2), "
         "doi:10.1016/j.jpdc.2008.09.002",
         date="2009",
+    ),
+    "devlin-2019": Source(
+        kind="paper",
+        title="BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding",
+        publisher="arXiv:1810.04805",
+        date="2019",
+    ),
+    "raffel-2020": Source(
+        kind="paper",
+        title="Exploring the Limits of Transfer Learning with a Unified Text-to-Text Transformer",
+        publisher="arXiv:1910.10683",
+        date="2020",
+    ),
+    "press-2022": Source(
+        kind="paper",
+        title="Train Short, Test Long: Attention with Linear Biases Enables Input Length "
+        "Extrapolation",
+        publisher="arXiv:2108.12409",
+        date="2022",
+    ),
+    "su-2021": Source(
+        kind="paper",
+        title="RoFormer: Enhanced Transformer with Rotary Position Embedding",
+        publisher="arXiv:2104.09864",
+        date="2021",
+    ),
+    "chen-2023": Source(
+        kind="paper",
+        title="Extending Context Window of Large Language Models via Positional Interpolation",
+        publisher="arXiv:2306.15595",
+        date="2023",
+    ),
+    "peng-2023": Source(
+        kind="paper",
+        title="YaRN: Efficient Context Window Extension of Large Language Models",
+        publisher="arXiv:2309.00071",
+        date="2023",
+    ),
+    "ding-2024": Source(
+        kind="paper",
+        title="LongRoPE: Extending LLM Context Window Beyond 2 Million Tokens",
+        publisher="arXiv:2402.13753",
+        date="2024",
+    ),
+    "grattafiori-2024": Source(
+        kind="paper",
+        title="The Llama 3 Herd of Models",
+        publisher="arXiv:2407.21783",
+        date="2024",
+    ),
+    "xiao-2024": Source(
+        kind="paper",
+        title="Efficient Streaming Language Models with Attention Sinks",
+        publisher="arXiv:2309.17453",
+        date="2024",
+    ),
+    "brandon-2024": Source(
+        kind="paper",
+        title="Reducing Transformer Key-Value Cache Size with Cross-Layer Attention",
+        publisher="arXiv:2405.12981",
+        date="2024",
+    ),
+    "sun-2024": Source(
+        kind="paper",
+        title="You Only Cache Once: Decoder-Decoder Architectures for Language Models",
+        publisher="arXiv:2405.05254",
+        date="2024",
+    ),
+    "warner-2024": Source(
+        kind="paper",
+        title="Smarter, Better, Faster, Longer: A Modern Bidirectional Encoder for Fast, "
+        "Memory Efficient, and Long Context Finetuning and Inference",
+        publisher="arXiv:2412.13663",
+        date="2024",
+    ),
+    "baykal-2023": Source(
+        kind="paper",
+        title="Alternating Updates for Efficient Transformers",
+        publisher="arXiv:2301.13310",
+        date="2023",
+    ),
+    "dosovitskiy-2021": Source(
+        kind="paper",
+        title="An Image is Worth 16x16 Words: Transformers for Image Recognition at Scale",
+        publisher="arXiv:2010.11929",
+        date="2021",
+    ),
+    "meta-2025": Source(
+        kind="article",
+        title="The Llama 4 herd: The beginning of a new era of natively multimodal AI innovation",
+        publisher="Meta",
+        date="2025",
+    ),
+    "bloc97-2023": Source(
+        kind="article",
+        title="NTK-Aware Scaled RoPE allows LLaMA models to have extended context size",
+        publisher="Reddit, r/LocalLLaMA",
+        date="2023",
     ),
 }
 """Publications that formulas in the engine rest on, by id."""

@@ -10,7 +10,6 @@ from planner.cost.activations import ActivationPeak, activation_peak
 from planner.explanation import Explanation, Term
 from planner.hardware import Runtime
 from planner.model import Execution, Model
-from planner.model.cache import StateCache
 from planner.units import format_bytes
 
 
@@ -308,15 +307,7 @@ def explain_cache(
     terms = []
     for layer, cache, count in model.caches:
         size = cache.sequence_bytes(context, execution, tp=tp)
-        if isinstance(cache, StateCache):
-            detail = f"{count} layers × {format_bytes(size)} per sequence at any context"
-        else:
-            kept = cache.tokens(context)
-            detail = (
-                f"{count} layers × {kept:,} tokens × {cache.token_bytes(execution, tp=tp):,} B "
-                f"({cache.heads.units_on_rank(tp)} KV heads × "
-                f"({cache.key_dim} + {cache.value_dim}) in {execution.cache.name})"
-            )
+        detail = f"{count} layers × {cache.describe(context, execution, tp=tp)}"
         label = f"{layer} · {cache.kind}"
         terms.append(Term(label=label, value=sequences * size * count, detail=detail))
     return Explanation(

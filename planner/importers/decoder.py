@@ -296,6 +296,7 @@ def assemble(
     head_bias: bool = False,
     vocabulary: int | None = None,
     dtype: str | None = None,
+    mtp: tuple[Layer, ...] = (),
 ) -> Architecture:
     """Return a decoder: token table, stack, a last norm, LM head.
 
@@ -319,6 +320,8 @@ def assemble(
         Rows of the token table where the field is missing; an error without it. [1]
     dtype : str, optional
         Format of the published weights where the family's files do not say it.
+    mtp : tuple of Layer
+        Layers for multi-token prediction, beside the stack.
 
     Returns
     -------
@@ -345,4 +348,5 @@ def assemble(
         head=Head(vocabulary=rows, width=hidden, hidden=hidden, tied=tied, bias=head_bias),
         usable_context=usable_context,
         dtype=dtype,
+        mtp=mtp,
     )

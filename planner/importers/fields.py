@@ -68,6 +68,48 @@ class Fields:
         value = self._raw((name,))[1]
         return value is not None and value is not MISSING
 
+    def holds_list(self, name: str) -> bool:
+        """Return whether a field holds a list, where files differ in what they write there.
+
+        Parameters
+        ----------
+        name : str
+            The field.
+
+        Returns
+        -------
+        bool
+            False for anything else, and where it is missing.
+
+        Examples
+        --------
+        >>> Fields({"moe_layer_freq": [0, 1]}, "config.json").holds_list("moe_layer_freq")
+        True
+        """
+        return isinstance(self._data.get(name), list)
+
+    def was_read(self, name: str) -> bool:
+        """Return whether a reader has dealt with a field.
+
+        Parameters
+        ----------
+        name : str
+            The field.
+
+        Returns
+        -------
+        bool
+            Whether it was read or counted as understood.
+
+        Examples
+        --------
+        >>> config = Fields({"rope_theta": 1e6}, "config.json")
+        >>> config.ignore("rope_theta")
+        >>> config.was_read("rope_theta")
+        True
+        """
+        return name in self._read
+
     def warn(self, text: str) -> None:
         """Leave a note for the person who plans with this file.
 

@@ -69,7 +69,7 @@ _NEUTRAL: dict[str, tuple[object, ...]] = {
 
 
 def check_neutral(config: Config) -> None:
-    """Raise if one of the fields that must be switched off is on.
+    """Raise if one of the fields that must be switched off is on, unless a reader models it.
 
     Parameters
     ----------
@@ -86,4 +86,5 @@ def check_neutral(config: Config) -> None:
     >>> check_neutral(Config({"is_causal": True}, "config.json"))
     """
     for name, values in _NEUTRAL.items():
-        config.require(name, *values)
+        if not config.was_read(name):
+            config.require(name, *values)

@@ -82,6 +82,7 @@ def import_config(
         final=architecture.final,
         head=architecture.head,
         usable_context=architecture.usable_context,
+        mtp=architecture.mtp,
         checkpoint=checkpoint,
         hf_id=model_id if model_id and "/" in model_id else None,
         sources={"config": Source(kind="documentation", title=f"Configuration of {name}")},

@@ -33,6 +33,8 @@ class Architecture:
         Tokens the positions are good for; None where nothing limits them. [tokens]
     dtype : str, optional
         Format of the published weights where a family's files do not say it.
+    mtp : tuple of Layer
+        Layers for multi-token prediction, beside the stack.
     """
 
     embedding: Embedding
@@ -41,6 +43,7 @@ class Architecture:
     head: Head
     usable_context: int | None
     dtype: str | None = None
+    mtp: tuple[Layer, ...] = ()
 
 
 Reader = Callable[[Config], Architecture]

@@ -18,9 +18,14 @@ from planner.errors import SpecError
 from planner.model.bounds import MOST_CONTEXT_TOKENS, MOST_LAYERS, Name
 from planner.model.embedding import Embedding, Head
 from planner.model.feed_forward import Dense, MixtureOfExperts
+from planner.model.hyper_connection import HyperConnection
 from planner.model.mixers.attention import Attention
+from planner.model.mixers.compressed import CompressedAttention
+from planner.model.mixers.indexer import Indexer
+from planner.model.mixers.latent import LatentAttention
 from planner.model.mixers.state_space import Mamba2
 from planner.model.model import Checkpoint, Layer, Model
+from planner.model.multi_token import MultiTokenProjection
 from planner.model.norm import Norm
 from planner.model.part import Part
 from planner.model.storage import WEIGHT_FORMATS
@@ -30,10 +35,20 @@ from planner.spec_folders import validate
 SCHEMA_VERSION = 1
 
 _MOST_PERIOD = 16
-_IN_ROWS = {"checkpoint", "embedding", "blocks", "layers", "final", "head"}
+_IN_ROWS = {"checkpoint", "embedding", "blocks", "layers", "mtp", "final", "head"}
 
 AnyPart = Annotated[
-    Attention | Mamba2 | Dense | MixtureOfExperts | Norm, Field(discriminator="kind")
+    Attention
+    | LatentAttention
+    | CompressedAttention
+    | Indexer
+    | Mamba2
+    | Dense
+    | MixtureOfExperts
+    | HyperConnection
+    | MultiTokenProjection
+    | Norm,
+    Field(discriminator="kind"),
 ]
 HuggingFaceId = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9_.\-]{1,96}/[A-Za-z0-9_.\-]{1,96}$")
@@ -70,6 +85,7 @@ class ModelDescription(BaseModel):
         Field(min_length=1, max_length=MOST_LAYERS),
     ]
     layers: Annotated[tuple[Run, ...], Field(min_length=1, max_length=MOST_LAYERS)]
+    mtp: Annotated[tuple[Run, ...], Field(max_length=100)] = ()
     final: Annotated[tuple[AnyPart, ...], Field(max_length=100)] = ()
     head: Head
     sources: dict[Identifier, Source]
@@ -96,11 +112,13 @@ def model_from_description(data: Mapping[str, Any], where: str) -> Model:
         Names file and field; also raised if the tensors do not add up to ``parameters``.
     """
     said = validate(ModelDescription, data, where)
+    layers, mtp = _unrolled(said, where)
     model = Model(
         id=said.id,
         name=said.name,
         embedding=said.embedding,
-        layers=_unrolled(said, where),
+        layers=layers,
+        mtp=mtp,
         final=said.final,
         head=said.head,
         usable_context=said.usable_context,
@@ -121,22 +139,26 @@ def model_from_description(data: Mapping[str, Any], where: str) -> Model:
     return model
 
 
-def _unrolled(said: ModelDescription, where: str) -> tuple[Layer, ...]:
-    if sum(len(run.blocks) * run.repeat for run in said.layers) > MOST_LAYERS:
+def _unrolled(said: ModelDescription, where: str) -> tuple[tuple[Layer, ...], tuple[Layer, ...]]:
+    """Return the stack and what stands beside it."""
+    if sum(len(run.blocks) * run.repeat for run in (*said.layers, *said.mtp)) > MOST_LAYERS:
         raise SpecError(
             "too many layers", where=f"{where}: layers", allowed=f"at most {MOST_LAYERS:,}"
         )
     layers = {name: Layer(name, parts) for name, parts in said.blocks.items()}
-    named = [name for run in said.layers for name in run.blocks * run.repeat]
-    for name in named:
+    stack, beside = (
+        [name for run in runs for name in run.blocks * run.repeat]
+        for runs in (said.layers, said.mtp)
+    )
+    for name in (*stack, *beside):
         if name not in layers:
             raise SpecError(
                 "no such block", where=f"{where}: layers", got=name, allowed=", ".join(layers)
             )
-    unused = set(layers).difference(named)
+    unused = set(layers).difference(stack, beside)
     if unused:
         raise SpecError(f"a block that no layer uses: {min(unused)}", where=f"{where}: blocks")
-    return tuple(layers[name] for name in named)
+    return tuple(layers[name] for name in stack), tuple(layers[name] for name in beside)
 
 
 def check_model(model: Model, where: str) -> None:
@@ -154,7 +176,7 @@ def check_model(model: Model, where: str) -> None:
     SpecError
         Widths differ, heads are not evenly shared, or a format is unknown.
     """
-    for layer, part, _ in model.parts:
+    for layer, part, _ in model.with_mtp().parts:
         place = f"{where}: {layer}"
         width = part.width if isinstance(part, Norm) else getattr(part, "hidden", model.hidden)
         if width != model.hidden:
@@ -189,12 +211,19 @@ def _check_part(part: Part, place: str) -> None:
             got=part.groups,
             allowed=f"a divisor of {part.heads:,}",
         )
-    if isinstance(part, MixtureOfExperts) and part.top_k > part.experts:
+    if isinstance(part, CompressedAttention) and part.query_heads % part.output_groups:
+        raise SpecError(
+            "output groups that heads do not divide into",
+            where=place,
+            got=part.output_groups,
+            allowed=f"a divisor of {part.query_heads:,}",
+        )
+    if isinstance(part, MixtureOfExperts) and part.top_k > part.choices:
         raise SpecError(
             "more experts per token than there are",
             where=place,
             got=part.top_k,
-            allowed=f"at most {part.experts:,}",
+            allowed=f"at most {part.choices:,}",
         )
 
 
@@ -225,7 +254,7 @@ def model_to_description(model: Model) -> dict[str, Any]:
         Two different kinds of layer have one name.
     """
     blocks: dict[str, list[dict[str, Any]]] = {}
-    for layer, _ in model.groups:
+    for layer, _ in model.with_mtp().groups:
         if layer.name in blocks:
             raise SpecError("two kinds of layer have one name", where=model.id, got=layer.name)
         blocks[layer.name] = [_plain(part) for part in layer.parts]
@@ -242,13 +271,14 @@ def model_to_description(model: Model) -> dict[str, Any]:
         "embedding": _plain(model.embedding),
         "blocks": blocks,
         "layers": _runs([layer.name for layer in model.layers]),
+        "mtp": _runs([layer.name for layer in model.mtp]) if model.mtp else [],
         "final": [_plain(part) for part in model.final],
         "head": _plain(model.head),
         "sources": {
             name: source.model_dump(exclude_none=True) for name, source in model.sources.items()
         },
     }
-    optional = ("hf_id", "aliases", "warnings", "final")
+    optional = ("hf_id", "aliases", "warnings", "mtp", "final")
     return {key: value for key, value in description.items() if value or key not in optional}
 
 

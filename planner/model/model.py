@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from planner.arrays import Numeric
@@ -82,6 +82,9 @@ class Model:
         Where the description comes from.
     warnings : tuple of str
         What the reader of the description should know.
+    mtp : tuple of Layer
+        Layers for multi-token prediction that the checkpoint brings beside the stack: counted
+        apart, and no part of it unless :meth:`with_mtp` puts them there.
     """
 
     id: str
@@ -96,6 +99,7 @@ class Model:
     aliases: tuple[str, ...] = ()
     sources: Mapping[str, Source] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    mtp: tuple[Layer, ...] = ()
 
     @cached_property
     def groups(self) -> tuple[tuple[Layer, int], ...]:
@@ -133,12 +137,35 @@ class Model:
     @cached_property
     def parameters(self) -> int:
         """All parameters; a tied head counts once. [1]."""
-        return sum(tensor.elements * count for _, tensor, count in self.tensors)
+        return sum(tensor.parameters * count for _, tensor, count in self.tensors)
+
+    @cached_property
+    def buffers(self) -> int:
+        """Stored numbers that are no parameters, such as correction biases of routers. [1]."""
+        return sum(
+            tensor.elements * count for _, tensor, count in self.tensors if tensor.role == "buffer"
+        )
 
     @cached_property
     def active_parameters(self) -> int:
         """Parameters without the routed experts that a token does not visit. [1]."""
         return sum(tensor.active_elements * count for _, tensor, count in self.tensors)
+
+    @cached_property
+    def mtp_parameters(self) -> int:
+        """Parameters of the layers for multi-token prediction, in none of the other counts. [1]."""
+        parts = [part for layer in self.mtp for part in layer.parts]
+        return sum(tensor.parameters for part in parts for tensor in part.tensors())
+
+    def with_mtp(self) -> Model:
+        """Return the model with its layers for multi-token prediction loaded.
+
+        Returns
+        -------
+        Model
+            They stand at the end of the stack; the model itself where it has none.
+        """
+        return replace(self, layers=(*self.layers, *self.mtp), mtp=()) if self.mtp else self
 
     @property
     def hidden(self) -> int:
@@ -197,7 +224,7 @@ class Model:
             for _, cache, count in self.caches
         )
 
-    def cache_bytes_per_token(self, execution: Execution, *, tp: int = 1) -> int:
+    def cache_bytes_per_token(self, execution: Execution, *, tp: int = 1) -> int | float:
         """Return what one token leaves in the caches of all layers, windows not being full yet.
 
         Parameters
@@ -209,8 +236,9 @@ class Model:
 
         Returns
         -------
-        int
-            Zero for models that keep states only. [bytes]
+        int or float
+            Zero for models that keep states only; a fraction where entries stand for several
+            tokens. [bytes]
 
         Raises
         ------

@@ -213,7 +213,7 @@ class WeightScheme:
         Returns
         -------
         Format
-            Quantised for matrices of the scheme's roles, the base otherwise.
+            Quantised for matrices of the scheme's roles, fp32 for buffers, the base otherwise.
 
         Examples
         --------
@@ -221,6 +221,8 @@ class WeightScheme:
         >>> scheme.format_of(Tensor("norm.weight", (4096,), "norm")).name
         'bf16'
         """
+        if tensor.role == "buffer":
+            return FP32
         if tensor.role in self.roles and len(tensor.shape) >= 2:
             return self.quantised
         return self.base
