@@ -104,6 +104,18 @@ REFERENCES: dict[str, Source] = {
         publisher="arXiv:2205.14135",
         date="2022",
     ),
+    "dao-2023": Source(
+        kind="paper",
+        title="FlashAttention-2: Faster Attention with Better Parallelism and Work Partitioning",
+        publisher="arXiv:2307.08691",
+        date="2023",
+    ),
+    "shah-2024": Source(
+        kind="paper",
+        title="FlashAttention-3: Fast and Accurate Attention with Asynchrony and Low-precision",
+        publisher="arXiv:2407.08608",
+        date="2024",
+    ),
     "dao-2024": Source(
         kind="paper",
         title="Transformers are SSMs: Generalized Models and Efficient Algorithms Through "
