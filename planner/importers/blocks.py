@@ -56,10 +56,7 @@ def pre_norm_layers(
     before = Norm(kind=kind, width=hidden, name="input_layernorm")
     between = Norm(kind=kind, width=hidden, name="post_attention_layernorm")
     return named(
-        [
-            (before, *mixer, between, part)
-            for mixer, part in zip(mixers, feed_forward, strict=True)
-        ]
+        [(before, *mixer, between, part) for mixer, part in zip(mixers, feed_forward, strict=True)]
     )
 
 

@@ -177,5 +177,3 @@ def _listed(config: Config, name: str) -> list[object] | None:
         return list(config.entries(name) or ())
     letters = config.text(name)
     return None if letters is None else [_LETTERS.get(letter, letter) for letter in letters]
-
-
