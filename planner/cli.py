@@ -15,11 +15,10 @@ from typing import Any, NoReturn
 
 import click
 
-from planner.errors import PlannerError, ScenarioError
+from planner.errors import ScenarioError
+from planner.exits import BAD_INPUT, DOES_NOT_FIT, OK, run_group
 from planner.units import parse_count
 from planner.version import __version__
-
-OK, INTERNAL_ERROR, BAD_INPUT, DOES_NOT_FIT = 0, 1, 2, 3
 
 Command = Callable[..., Any]
 
@@ -321,23 +320,4 @@ def run(arguments: list[str] | None = None) -> int:
     int
         The exit code. [1]
     """
-    try:
-        return int(cli.main(arguments, prog_name="planner", standalone_mode=False) or OK)
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message(), err=True)
-    except click.ClickException as error:
-        click.echo(f"{error.format_message().rstrip('.')}. See planner --help.", err=True)
-    except PlannerError as error:
-        click.echo(str(error), err=True)
-    except (click.Abort, BrokenPipeError, KeyboardInterrupt):
-        return INTERNAL_ERROR
-    except Exception as error:
-        if os.environ.get("PLANNER_DEBUG"):
-            raise
-        click.echo(
-            f"internal error: {type(error).__name__}: {error}. This is a defect of the planner; "
-            "PLANNER_DEBUG=1 shows where.",
-            err=True,
-        )
-        return INTERNAL_ERROR
-    return BAD_INPUT
+    return run_group(cli, arguments, name="planner")

@@ -139,14 +139,22 @@ def _smaller_load(deployment: Deployment) -> Iterator[Suggestion]:
             fits=True,
         )
     shorter = largest_context(memory, deployment.replica_sequences).value
-    if shorter and shorter < load.context:
+    if shorter and shorter < load.context and shorter > (load.osl or 0):
         total = int(memory.use(shorter, deployment.replica_sequences).total_bytes)
         yield Suggestion(
             text=f"Limit the context to {shorter:,} tokens: {_phrase(total, True)}.",
-            change={"--context": shorter},
+            change={"--context": shorter, **_shorter_prompt(deployment, shorter)},
             total_bytes=total,
             fits=True,
         )
+
+
+def _shorter_prompt(deployment: Deployment, context: int) -> dict[str, int | str]:
+    """What a given prompt length becomes where prompt and output no longer fit together."""
+    given, output = deployment.scenario.isl, deployment.load.osl or 0
+    if given is None or deployment.load.isl + output <= context:
+        return {}
+    return {"--isl": context - output}
 
 
 def _smaller_weights(deployment: Deployment) -> Iterator[Suggestion]:

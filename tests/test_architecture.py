@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RANKS = {
     "arrays": 0,
     "errors": 0,
+    "exits": 0,
     "explanation": 0,
     "sources": 0,
     "spec_folders": 0,

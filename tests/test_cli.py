@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from planner.cli import BAD_INPUT, DOES_NOT_FIT, OK, run
+from planner.cli import run
+from planner.exits import BAD_INPUT, DOES_NOT_FIT, OK
 
 BASE = ["-m", "llama-3.1-8b", "-d", "h100-sxm"]
 

@@ -122,12 +122,13 @@ def test_what_does_not_fit_says_by_how_much_and_what_would_help() -> None:
         {"model": "llama-3.1-70b", "device": "h100-sxm", "context": 4096, "sequences": 8},
         {"model": "gpt3-175b", "device": "a100-sxm-80gb", "devices": 4, "sequences": 16,
          "context": 2048},
+        {"model": "llama-3.1-8b", "device": "l4", "isl": 60_000, "osl": 1000, "sequences": 2},
     ],
 )  # fmt: skip
 def test_every_suggestion_gives_what_it_says(case: dict[str, Any]) -> None:
     flags = {"--kv-cache-dtype": "kv_cache_dtype", "--sequences": "sequences",
              "--context": "context", "--weights": "weights", "-n": "devices", "--tp": "tp",
-             "--dp": "dp"}  # fmt: skip
+             "--dp": "dp", "--isl": "isl"}  # fmt: skip
     before = answer(**case)
     assert before.suggestions
     for suggestion in before.suggestions:

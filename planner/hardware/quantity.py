@@ -211,18 +211,15 @@ def explain_figure(
     factor = FACTORS[figure.unit][1]
     printed = shown_number(figure.value) + ("" if figure.unit == "1" else f" {figure.unit}")
     unit = BASE_UNITS[kind.dimension]
+    value = convert(key, figure, owner)
     return Explanation(
         figure=f"{owner}.{key}",
         meaning=_meaning(kind, figure),
         formula="printed figure · its unit in base units",
         substituted=printed if factor == 1 else f"{printed} · {_factor(factor)} {unit}",
-        value=convert(key, figure, owner),
+        value=value,
         unit=unit,
-        terms=(
-            Term(
-                label="printed", value=figure.value, detail=f"{printed} — {cite(figure, sources)}"
-            ),
-        ),
+        terms=(Term(label="printed", value=value, detail=f"{printed} — {cite(figure, sources)}"),),
         sources=(figure.source,),
     )
 

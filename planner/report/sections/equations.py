@@ -42,18 +42,16 @@ def _equation(material: Material, path: str, explanation: Explanation) -> Equati
         meaning=explanation.meaning,
         formula=explanation.formula,
         substituted=explanation.substituted,
-        terms=tuple(_term(term, explanation, unit) for term in explanation.terms),
+        terms=tuple(_term(term, unit) for term in explanation.terms),
         sources=explanation.sources,
     )
 
 
-def _term(term: Term, explanation: Explanation, unit: str) -> EquationTerm:
-    # A lone part that is not the figure itself is what a source prints, in the source's own unit.
-    printed = len(explanation.terms) == 1 and term.value != explanation.value
+def _term(term: Term, unit: str) -> EquationTerm:
     return EquationTerm(
         label=term.label,
-        text="" if printed else format_quantity(term.value, unit),
+        text=format_quantity(term.value, unit),
         value=term.value,
-        unit="as printed" if printed else unit,
+        unit=unit,
         detail=term.detail,
     )

@@ -1,0 +1,1 @@
+"""The Streamlit pages. One file per page, listed in ``app.py``."""

@@ -1,0 +1,1 @@
+"""Real kernels beside the planner: run, compare, calibrate, keep the record."""
