@@ -210,12 +210,12 @@ def claims_command(
     claim: str | None, assumptions: tuple[str, ...], form: str, output: str | None
 ) -> int:
     """Recompute published claims: what is said, what follows, the verdict. All without CLAIM."""
-    from planner.claims import answer, claims_json
+    from planner.claims import answer
     from planner.tables import cards_text
 
-    cards = answer(claim, assumptions)
+    cards = [card.to_dict() for card in answer(claim, assumptions)]
     one = claim is not None and len(cards) == 1
-    _write(_json(claims_json(cards, one=one)) if form == "json" else cards_text(cards), output)
+    _write(_json(cards[0] if one else cards) if form == "json" else cards_text(cards), output)
     return OK
 
 

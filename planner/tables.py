@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from planner.comparison import MEANINGS, METRICS, Comparison
@@ -212,3 +212,70 @@ def _needs_less(comparison: Comparison, label: str, metric: Any) -> str:
         return "the same" if found.factor_at_longest == 1 else "never"
     until = "" if found.end is None else f" to {found.end:,}"
     return f"from {found.start:,}{until}, {found.factor_at_longest:.3g}x at the end"
+
+
+def reckoned(value: float | int, unit: str) -> str:
+    """Return a figure of a card; sizes in decimal units too, since claims are.
+
+    Parameters
+    ----------
+    value : float or int
+        The figure. [``unit``]
+    unit : str
+        Its unit.
+
+    Returns
+    -------
+    str
+        For people.
+
+    Examples
+    --------
+    >>> reckoned(154618822656, "bytes")
+    '144.00 GiB = 154.6 GB'
+    """
+    text = format_quantity(value, unit)
+    return f"{text} = {format_si(value, 'B')}" if unit == "bytes" else text
+
+
+def _card_rows(card: Mapping[str, Any]) -> list[list[str]]:
+    rows = []
+    for each in card["assumptions"]:
+        unit = "" if each["unit"] in {"", "1"} else f" {each['unit']}"
+        changed = each["value"] != each["default"]
+        default = f"default {_value(each['default'])}{unit}" if changed else ""
+        rows.append([f"    {each['name']}", f"{_value(each['value'])}{unit}", default])
+    return rows
+
+
+def cards_text(cards: Sequence[Mapping[str, Any]]) -> str:
+    """Return claims for people: the verdict first, then what was claimed and what follows.
+
+    Parameters
+    ----------
+    cards : sequence of Mapping
+        Cards as plain data.
+
+    Returns
+    -------
+    str
+        One block each.
+    """
+    blocks = []
+    for card in cards:
+        lines = [f"{card['id']}  {card['title']}: {card['verdict'].upper()} ({card['ruling']})"]
+        claimed = (
+            "claimed, without support: " if card["on_record"] == "unsupported" else "claimed: "
+        )
+        lines.append(_paragraph(f"{claimed}{card['claimed']}", "  "))
+        lines.append(_paragraph(card["explanation"], "  "))
+        figures = [
+            [f"    {each['figure']}", reckoned(each["value"], each["unit"]), each["formula"]]
+            for each in card["figures"]
+        ]
+        lines.append("  computed\n" + align(figures, right=[1]))
+        lines.append("  assumptions (--set NAME=VALUE)\n" + align(_card_rows(card)))
+        if card["sources"]:
+            lines.append(f"  sources: {', '.join(each['id'] for each in card['sources'])}")
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import Any
 
 from planner.claims.claim import Card, Claim, Control, Finding, Verdict
 from planner.errors import ScenarioError, UnknownNameError
@@ -21,7 +20,6 @@ __all__ = [
     "Verdict",
     "all_claims",
     "answer",
-    "claims_json",
     "evaluate",
 ]
 
@@ -46,7 +44,6 @@ def all_claims() -> tuple[Claim, ...]:
         formats,
         head_sharing,
         kernels,
-        mixers,
         positions,
         scaling,
         servers,
@@ -54,7 +51,7 @@ def all_claims() -> tuple[Claim, ...]:
     )
 
     rooms = (
-        cache_sizes, devices, formats, head_sharing, kernels, mixers, positions, scaling, servers,
+        cache_sizes, devices, formats, head_sharing, kernels, positions, scaling, servers,
         windows,
     )  # fmt: skip
     found = [claim for room in rooms for claim in room.CLAIMS]
@@ -151,27 +148,3 @@ def _changes(changes: Sequence[str]) -> dict[str, str]:
             )
         named[name.strip()] = value.strip()
     return named
-
-
-def claims_json(cards: Sequence[Card], *, one: bool = False) -> Any:
-    """Return cards as plain data.
-
-    Parameters
-    ----------
-    cards : sequence of Card
-        What to print.
-    one : bool
-        Whether the only card stands alone, not in a list.
-
-    Returns
-    -------
-    dict or list of dict
-        Ready for JSON.
-
-    Examples
-    --------
-    >>> claims_json([evaluate("a")], one=True)["verdict"]
-    'false'
-    """
-    data = [card.to_dict() for card in cards]
-    return data[0] if one else data

@@ -48,7 +48,13 @@ def model_control(default: str) -> Control:
     >>> model_control("gpt3-175b").read("gpt2")
     'gpt2'
     """
-    return Control(name="model", label="Model", unit="", default=default, choices=model_ids)
+    return Control(
+        name="model",
+        label="Model",
+        unit="",
+        default=default,
+        choices=lambda: tuple(model_ids()),
+    )
 
 
 def device_control(default: str = "h100-sxm") -> Control:
@@ -69,7 +75,13 @@ def device_control(default: str = "h100-sxm") -> Control:
     >>> device_control().read("l4")
     'l4'
     """
-    return Control(name="device", label="Device", unit="", default=default, choices=device_ids)
+    return Control(
+        name="device",
+        label="Device",
+        unit="",
+        default=default,
+        choices=lambda: tuple(device_ids()),
+    )
 
 
 def tokens_control(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from planner.claims.assumptions import (
-    cached_in,
     device_control,
     figure,
     model_control,
@@ -41,8 +40,7 @@ def _saving(model: Model, tp: int) -> float:
     """Return by how much MQA cuts the cache of a rank, heads copied where ranks outnumber them."""
     execution = half()
     sizes = [
-        variant(model, name).cache_bytes_per_token(execution, tp=tp)  # type: ignore[arg-type]
-        for name in ("MHA", "MQA")
+        variant(model, name).cache_bytes_per_token(execution, tp=tp) for name in ("MHA", "MQA")
     ]
     return sizes[0] / sizes[1]
 
@@ -56,8 +54,8 @@ def _multi_query(values: Values) -> Finding:
         verdict="true" if right and tp == 1 else "depends",
         ruling="true of this model" if right else "as many times as there are query heads",
         explanation=f"One KV head in place of one per query head makes the cache of {model.name} "
-        f"{found:g} times smaller on each of {tp} tensor-parallel ranks: the saving is the number "
-        "of query heads over the ranks, since every rank keeps a copy of the one head. Weights "
+        f"{found:g} times smaller on a device: the saving is the number of query heads over the "
+        f"tensor-parallel ranks, {tp} here, since every rank keeps a copy of the one head. Weights "
         "and everything else stay.",
         figures=(
             figure(
@@ -189,7 +187,8 @@ def _grouped_speed(values: Values) -> Finding:
         explanation="Neither the paper on grouped heads nor that on Llama 2 prints this pair. The "
         f"first measured T5-XXL: grouped heads {measured[0]:.1%} slower than one head and "
         f"{measured[1]:.1f} times faster than all. The floors of a decode step here follow from "
-        "load and device, and change with them.",
+        "load, layout and device: on as many ranks as there are KV heads, one head in each group "
+        "costs as much as one head for all.",
         figures=(
             figure(
                 "gqa_over_mqa",

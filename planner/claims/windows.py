@@ -146,7 +146,7 @@ def _reach(values: Values) -> Finding:
                 "How far back the last layer can see through all the others.",
                 "layers · (W − 1)",
                 f"{len(windows)} · ({window:,} − 1)",
-                sources=("jiang-2023", "xiao-2023"),
+                sources=("jiang-2023", "xiao-2024"),
             ),
         ),
     )
@@ -213,8 +213,10 @@ CLAIMS = (
         id="g1",
         title="Shape of the window's mask",
         said="The mask of sliding-window attention is an upper triangle of size W.",
-        controls=(tokens_control(16, name="tokens", label="Tokens", most=2**24),)
-        + (_window_control(4),),
+        controls=(
+            tokens_control(16, name="tokens", label="Tokens", most=2**24),
+            _window_control(4),
+        ),
         find=_triangle,
         sources=("jiang-2023",),
     ),
@@ -236,7 +238,7 @@ CLAIMS = (
         said="Sliding windows give infinite context.",
         controls=(model_control("mistral-7b-v0.1"), _window_control(4096)),
         find=_reach,
-        sources=("jiang-2023", "xiao-2023"),
+        sources=("jiang-2023", "xiao-2024"),
     ),
     Claim(
         id="i",
@@ -256,7 +258,7 @@ CLAIMS = (
             ),
         ),
         find=_recent,
-        sources=("xiao-2023", "zhang-2023", "deepseek-v3.2-2025"),
+        sources=("xiao-2024", "zhang-2023", "deepseek-v3.2-2025"),
         on_record="unsupported",
     ),
 )
