@@ -88,6 +88,28 @@ class Fields:
         """
         return isinstance(self._data.get(name), list)
 
+    def is_text(self, name: str) -> bool:
+        """Return whether a field holds a text; it does not count as read.
+
+        Parameters
+        ----------
+        name : str
+            The field.
+
+        Returns
+        -------
+        bool
+            False where it is missing.
+
+        Examples
+        --------
+        >>> Fields({"sliding_window_pattern": "LLLG"}, "config.json").is_text(
+        ...     "sliding_window_pattern"
+        ... )
+        True
+        """
+        return isinstance(self._data.get(name), str)
+
     def was_read(self, name: str) -> bool:
         """Return whether a reader has dealt with a field.
 

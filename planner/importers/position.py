@@ -15,6 +15,8 @@ _SCALINGS = {
     "llama3": "llama3",
     "longrope": "longrope",
     "su": "longrope",
+    "mrope": "default",
+    "proportional": "proportional",
 }
 """Rotations of queries and keys; none changes bytes or FLOP."""
 
@@ -22,7 +24,7 @@ _ROTATION = (
     "factor", "original_max_position_embeddings", "max_position_embeddings", "low_freq_factor",
     "high_freq_factor", "beta_fast", "beta_slow", "mscale", "mscale_all_dim", "attention_factor",
     "short_factor", "long_factor", "short_mscale", "long_mscale", "truncate", "rope_theta",
-    "partial_rotary_factor", "llama_4_scaling_beta",
+    "partial_rotary_factor", "llama_4_scaling_beta", "mrope_section", "mrope_interleaved",
 )  # fmt: skip
 
 

@@ -54,10 +54,11 @@ def read_checkpoint(config: Config, dtype: str | None, *, weights_given: bool) -
     'fp16'
     """
     base = _base(config, dtype)
+    holder = _holder(config)
     if weights_given:
-        config.ignore("quantization_config", "compression_config")
+        holder.ignore("quantization_config", "compression_config", "expert_dtype")
         return Checkpoint(dtype=base)
-    section = config.section("quantization_config")
+    section = holder.section("quantization_config")
     if section is None:
         return Checkpoint(dtype=base)
     method = section.text("quant_method")
@@ -76,6 +77,13 @@ def read_checkpoint(config: Config, dtype: str | None, *, weights_given: bool) -
         case "modelopt":
             return _modelopt(section, base)
     _unsupported(section, "quant_method", method)
+
+
+def _holder(config: Config) -> Config:
+    """Return the configuration, or its language model's section where that tells the storage."""
+    if "quantization_config" in config:
+        return config
+    return config.section("text_config") or config
 
 
 def declared_dtype(config: Config) -> str | None:

@@ -50,7 +50,7 @@ def parse_json(data: bytes, where: str) -> dict[str, Any]:
     """Parse JSON text.
 
     Size, nesting, the number of values, duplicate keys and numbers that are not finite are checked
-    as well as the grammar.
+    as well as the grammar; ``Infinity`` alone passes, as the upper limit that some files write.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ The file may be cut off.
             data.decode("utf-8-sig"),
             object_pairs_hook=_unique,
             parse_float=_finite,
-            parse_constant=_finite,
+            parse_constant=_constant,
         )
     except UnicodeDecodeError as error:
         raise SpecError(f"not UTF-8 text at byte {error.start:,}", where=where) from error
@@ -126,6 +126,11 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{text[:40]} is not a finite number")
     return number
+
+
+def _constant(text: str) -> float:
+    """Accept ``Infinity``, which published files write for a limit that is none."""
+    return math.inf if text == "Infinity" else _finite(text)
 
 
 def _check_nesting(content: object, where: str) -> None:

@@ -80,10 +80,10 @@ def family(
     Examples
     --------
     >>> first = model_types()[0]
-    >>> family(first)(lambda config: None)
+    >>> family(first)(lambda config: None)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
-    ValueError: two readers for RefinedWeb
+    ValueError: two readers for ...
     """
 
     def register(reader: Reader) -> Reader:

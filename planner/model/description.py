@@ -7,7 +7,7 @@ parts stand together: named blocks, and the stack as a list of runs.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, is_dataclass
 from itertools import groupby
 from typing import Annotated, Any, Literal
 
@@ -16,18 +16,35 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from planner.errors import SpecError
 from planner.model.bounds import MOST_CONTEXT_TOKENS, MOST_LAYERS, Name
+from planner.model.connection import AttentionResidual, InnerNorm, OutputGate
 from planner.model.embedding import Embedding, Head
+from planner.model.even import check_even
 from planner.model.feed_forward import Dense, MixtureOfExperts
 from planner.model.hyper_connection import HyperConnection
 from planner.model.mixers.attention import Attention
 from planner.model.mixers.compressed import CompressedAttention
+from planner.model.mixers.convolution import Hyena, ShortConvolution
+from planner.model.mixers.convolution_modal import ModalHyena
 from planner.model.mixers.indexer import Indexer
 from planner.model.mixers.latent import LatentAttention
-from planner.model.mixers.state_space import Mamba2
+from planner.model.mixers.linear_attention import GatedLinearAttention, LightningAttention
+from planner.model.mixers.linear_delta import GatedDeltaNet
+from planner.model.mixers.linear_griffin import RgLru
+from planner.model.mixers.linear_kda import KimiDeltaAttention
+from planner.model.mixers.linear_rwkv import Rwkv4TimeMix, RwkvChannelMix
+from planner.model.mixers.linear_rwkv_state import RwkvTimeMix
+from planner.model.mixers.linear_xlstm import MatrixLstm, ScalarLstm
+from planner.model.mixers.selected import SelectedAttention
+from planner.model.mixers.sparse import LongformerAttention
+from planner.model.mixers.sparse_hashing import ReformerAttention
+from planner.model.mixers.sparse_selection import TopKAttention
+from planner.model.mixers.state_space import Mamba1, Mamba2
+from planner.model.mixers.structured import MonarchDense
 from planner.model.model import Checkpoint, Layer, Model
 from planner.model.multi_token import MultiTokenProjection
 from planner.model.norm import Norm
 from planner.model.part import Part
+from planner.model.shared_block import SharedBlock
 from planner.model.storage import WEIGHT_FORMATS
 from planner.sources import Identifier, Source
 from planner.spec_folders import validate
@@ -41,8 +58,31 @@ AnyPart = Annotated[
     Attention
     | LatentAttention
     | CompressedAttention
+    | SelectedAttention
     | Indexer
+    | Mamba1
     | Mamba2
+    | GatedDeltaNet
+    | KimiDeltaAttention
+    | LightningAttention
+    | GatedLinearAttention
+    | RgLru
+    | Rwkv4TimeMix
+    | RwkvTimeMix
+    | RwkvChannelMix
+    | MatrixLstm
+    | ScalarLstm
+    | ShortConvolution
+    | Hyena
+    | ModalHyena
+    | LongformerAttention
+    | ReformerAttention
+    | TopKAttention
+    | SharedBlock
+    | MonarchDense
+    | OutputGate
+    | InnerNorm
+    | AttentionResidual
     | Dense
     | MixtureOfExperts
     | HyperConnection
@@ -187,6 +227,7 @@ def check_model(model: Model, where: str) -> None:
                 allowed=f"{model.hidden:,}, as the embedding says",
             )
         _check_part(part, place)
+        check_even(part, place)
     if model.head.width != model.embedding.width and model.head.tied:
         raise SpecError("a tied head as wide as no token table", where=f"{where}: head.width")
     if model.head.vocabulary != model.embedding.vocabulary and model.head.tied:
@@ -204,13 +245,6 @@ def _check_part(part: Part, place: str) -> None:
         )
     if isinstance(part, Attention) and (part.rotary_dim or 0) > part.head_dim:
         raise SpecError("more rotated than a head is wide", where=place, got=part.rotary_dim)
-    if isinstance(part, Mamba2) and part.heads % part.groups:
-        raise SpecError(
-            "groups that heads cannot share evenly",
-            where=place,
-            got=part.groups,
-            allowed=f"a divisor of {part.heads:,}",
-        )
     if isinstance(part, CompressedAttention) and part.query_heads % part.output_groups:
         raise SpecError(
             "output groups that heads do not divide into",
@@ -289,8 +323,14 @@ def _plain(part: Any) -> dict[str, Any]:
         value = getattr(part, entry.name)
         chooses = entry.name in {"kind", "dtype"} and not isinstance(part, Embedding | Head)
         if chooses or entry.default is MISSING or value != entry.default:
-            plain[entry.name] = list(value) if isinstance(value, tuple) else value
+            plain[entry.name] = _plain_value(value)
     return plain
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain_value(item) for item in value]
+    return _plain(value) if is_dataclass(value) else value
 
 
 def _runs(names: list[str]) -> list[dict[str, Any]]:

@@ -27,6 +27,8 @@ class Attention:
     ----------
     hidden : int
         Width of the residual stream. [elements]
+    input_width : int, optional
+        Width of the layer's input where it is not the residual stream alone. [elements]
     query_heads, kv_heads : int
         Heads; equal for MHA, one KV head for MQA, in between for GQA. [1]
     head_dim : int
@@ -87,6 +89,7 @@ class Attention:
     distance_bias: Literal["none", "alibi", "relative"] = "none"
     sinks: Flag = False
     output_gate: Literal["none", "element", "head"] = "none"
+    input_width: Size | None = None
 
     @property
     def variant(self) -> str:
@@ -133,7 +136,7 @@ class Attention:
             for tensor in linear(
                 f"self_attn.{name}",
                 section.units * section.width,
-                self.hidden,
+                self.input_width or self.hidden,
                 bias=bias,
                 out=(section,),
             )

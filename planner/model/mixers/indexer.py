@@ -43,6 +43,8 @@ class Indexer:
         Norm of the keys.
     query_norm : {"none", "rms_norm", "input_layer_norm"}
         Norm of the queries, or of what they are made of.
+    softmax_scaling : bool
+        Whether each head learns a scale and an offset of its scores by position.
     key_format : {"fp8_block", "mxfp4", "bf16"}
         How keys are cached, whatever the format of the other caches: published kernels score in
         fp8 or fp4.
@@ -57,6 +59,7 @@ class Indexer:
     head_weights: Flag = True
     key_norm: Literal["layer_norm", "rms_norm"] = "layer_norm"
     query_norm: Literal["none", "rms_norm", "input_layer_norm"] = "none"
+    softmax_scaling: Flag = False
     key_format: KeyFormat = "fp8_block"
 
     def _compressor(self) -> Compressor:
@@ -106,7 +109,12 @@ class Indexer:
         851524864
         """
         pooled = self._compressor().tensors() if self.stride > 1 else ()
-        return (*self._queries(), *self._keys(), *self._norms(), *pooled)
+        scaling = tuple(
+            Tensor(f"indexer.softmax_scaling.{name}", (self.heads,), "bias")
+            for name in ("scale", "bias")
+        )
+        learned = scaling if self.softmax_scaling else ()
+        return (*self._queries(), *self._keys(), *self._norms(), *pooled, *learned)
 
     def caches(self) -> tuple[Cache, ...]:
         """Return the keys, and what the compressor has read of the next one.

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from planner.arrays import Numeric, minimum
-from planner.model.bounds import Flag, Size
+from planner.model.bounds import Count, Flag, Size
 from planner.model.execution import Execution
 from planner.model.latent_cache import SPARSE_LATENT, LatentCache, Packing
 from planner.model.layout import Section, Split
@@ -61,7 +61,7 @@ class LatentAttention:
     q_lora_rank: Size | None = None
     kv_lora_rank: Size
     qk_nope_head_dim: Size
-    qk_rope_head_dim: Size
+    qk_rope_head_dim: Count
     v_head_dim: Size
     index_topk: Size | None = None
     bias: Flag = False
