@@ -9,9 +9,8 @@ from typing import Literal, get_args
 from planner.errors import ScenarioError, UnknownNameError
 from planner.model import Layer, Model
 from planner.model.mixers.attention import Attention
-from planner.model.mixers.compressed import CompressedAttention
 from planner.model.mixers.latent import LatentAttention
-from planner.model.mixers.state_space import Mamba2
+from planner.model.mixers.state_space import Mamba1, Mamba2
 from planner.model.part import Part
 from planner.units import parse_count
 
@@ -28,6 +27,8 @@ _LATENT_PER_HEAD_DIM = 4
 _MOST_VARIANTS = 12
 _KEPT = frozenset({"cross_attention"})
 """Mixers that read another sequence: no exchange of what a sequence remembers of itself."""
+_SELECTS = "indexer"
+"""What selects keys for a mixer leaves with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +137,8 @@ def variant(model: Model, name: VariantName | Exchange) -> Model:
     groups (8 KV heads where it has none), MQA among all. MLA keeps one latent of four head widths
     and a rotated key of half of one, as DeepSeek-V2 does. SWA is GQA that sees 4,096 tokens. SSM
     is Mamba-2 with an inner width of twice the hidden one, heads of 64 and a state of 128. HYBRID
-    keeps the model's own attention in every eighth layer and puts SSM into the other seven.
+    keeps the model's own attention in every eighth layer and puts SSM into the other seven. Blocks
+    that several layers share stay as they are.
 
     Parameters
     ----------
@@ -201,7 +203,7 @@ def _stack(model: Model, exchange: Exchange) -> tuple[Layer, ...]:
 def _exchanged(layer: Layer, exchange: Exchange, attends: bool, template: Attention) -> Layer:
     """Put one mixer in the place of a layer's first, and none in that of its others."""
     hybrid = exchange.name == "HYBRID"
-    if hybrid and attends and any(isinstance(part, _ATTENTION) for part in layer.parts):
+    if hybrid and attends and any(_attends(part) for part in layer.parts):
         return layer
     parts: list[Part] = []
     found = False
@@ -215,21 +217,24 @@ def _exchanged(layer: Layer, exchange: Exchange, attends: bool, template: Attent
     return Layer(name, tuple(parts))
 
 
-_ATTENTION = (Attention, LatentAttention, CompressedAttention)
-
-
 def _is_mixer(part: Part) -> bool:
     """Whether a part lets tokens of one sequence meet, or selects which do."""
-    room = type(part).__module__.rpartition(".")
-    if room[0] != "planner.model.mixers" or getattr(part, "kind", "") in _KEPT:
+    if not type(part).__module__.startswith("planner.model.mixers."):
         return False
-    return hasattr(part, "variant") or bool(part.caches())
+    kind = getattr(part, "kind", "")
+    return kind == _SELECTS or (hasattr(part, "variant") and kind not in _KEPT)
+
+
+def _attends(part: Part) -> bool:
+    """Whether a part looks back at tokens, rather than at a state."""
+    kind = getattr(part, "kind", "")
+    return _is_mixer(part) and (kind.endswith("attention") or kind in {"longformer", "reformer"})
 
 
 def _mixer(part: Part, exchange: Exchange, attends: bool, template: Attention) -> Part:
     state_space = exchange.name == "SSM" or not attends
     if state_space:
-        keeps = isinstance(part, Mamba2) and exchange.size is None
+        keeps = isinstance(part, Mamba1 | Mamba2) and exchange.size is None
         return part if keeps else _state_space(template.hidden, exchange)
     attention = _attention_of(part, template)
     match exchange.name:

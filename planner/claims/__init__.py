@@ -44,6 +44,7 @@ def all_claims() -> tuple[Claim, ...]:
         formats,
         head_sharing,
         kernels,
+        mixers,
         positions,
         scaling,
         servers,
@@ -51,7 +52,7 @@ def all_claims() -> tuple[Claim, ...]:
     )
 
     rooms = (
-        cache_sizes, devices, formats, head_sharing, kernels, positions, scaling, servers,
+        cache_sizes, devices, formats, head_sharing, kernels, mixers, positions, scaling, servers,
         windows,
     )  # fmt: skip
     found = [claim for room in rooms for claim in room.CLAIMS]

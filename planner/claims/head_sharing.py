@@ -150,6 +150,14 @@ def _order_of_growth(values: Values) -> Finding:
                 f"{kv_heads} → {2 * kv_heads} KV heads",
             ),
             figure(
+                "claimed_product",
+                query_heads * kv_heads,
+                "1",
+                "What the claim would have the cache grow with; it does not.",
+                "query_heads · kv_heads",
+                f"{query_heads} · {kv_heads}",
+            ),
+            figure(
                 "cache_bytes_per_token",
                 bytes_of(base),
                 "bytes/token",

@@ -187,6 +187,14 @@ def _recent(values: Values) -> Finding:
                 f"{window:,} of {context:,} tokens",
             ),
             figure(
+                "dropped_bytes",
+                int(whole - recent),
+                "bytes",
+                f"What {model.name} would keep less of one sequence.",
+                "cache(n) − cache(min(n, W))",
+                f"{format_bytes(whole)} − {format_bytes(recent)}",
+            ),
+            figure(
                 "selected_fraction",
                 attended / context,
                 "1",
