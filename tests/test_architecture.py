@@ -32,6 +32,8 @@ RANKS = {
     "engines": 3,
     "serving": 4,
     "charts": 5,
+    "comparison": 5,
+    "crossovers": 5,
     "deployment": 5,
     "explain": 5,
     "palette": 5,

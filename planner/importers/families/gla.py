@@ -7,10 +7,10 @@ hidden width rounded up to a multiple of 256.
 
 from __future__ import annotations
 
-from planner.importers.stacks import pre_norm_layers
 from planner.importers.config import Config
 from planner.importers.decoder import assemble, read_hidden, read_layers
 from planner.importers.registry import Architecture, family
+from planner.importers.stacks import pre_norm_layers
 from planner.model.feed_forward import Dense
 from planner.model.mixers.linear_attention import GatedLinearAttention
 

@@ -12,11 +12,11 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from planner.importers.stacks import named
 from planner.importers.config import Config
 from planner.importers.decoder import assemble, read_hidden, read_layers
 from planner.importers.position import usable_context
 from planner.importers.registry import Architecture, family
+from planner.importers.stacks import named
 from planner.model.mixers.linear_rwkv import Rwkv4TimeMix, RwkvChannelMix
 from planner.model.mixers.linear_rwkv_state import RwkvTimeMix, Version
 from planner.model.norm import Norm

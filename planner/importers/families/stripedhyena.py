@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from planner.importers.stacks import pre_norm_layers
 from planner.importers.config import Config
 from planner.importers.decoder import assemble, read_hidden, read_layers
 from planner.importers.position import usable_context
 from planner.importers.registry import Architecture, family
+from planner.importers.stacks import pre_norm_layers
 from planner.model.bounds import MOST_CONTEXT_TOKENS
 from planner.model.feed_forward import Dense
 from planner.model.mixers.attention import Attention

@@ -7,11 +7,11 @@ memories.
 
 from __future__ import annotations
 
-from planner.importers.stacks import pre_norm_layers
 from planner.importers.config import Config
 from planner.importers.decoder import assemble
 from planner.importers.recurrent import read_state_format
 from planner.importers.registry import Architecture, family
+from planner.importers.stacks import pre_norm_layers
 from planner.model.bounds import MOST_LAYERS
 from planner.model.feed_forward import Dense
 from planner.model.mixers.linear_xlstm import MatrixLstm
