@@ -70,9 +70,7 @@ def _plan(options: Mapping[str, str | None]) -> Any:
     if options["devices"] is None and hardware.node is None:
         hardware = replace(hardware, devices=(numbers["tp"] or 1) * (numbers["dp"] or 1))
     scenario = Scenario(
-        model=load_model(
-            str(options["model"]), weights_given=options["weights"] is not None
-        ),
+        model=load_model(str(options["model"]), weights_given=options["weights"] is not None),
         hardware=hardware,
         weights=options["weights"],
         activations=options["activations"],

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice
+from typing import NamedTuple
 
 from planner.arrays import Numeric
 from planner.errors import LayoutError
@@ -15,6 +17,7 @@ from planner.model.layout import Layout, Section
 from planner.model.operation import Operation
 from planner.model.part import Part
 from planner.model.step import Step
+from planner.model.storage import TensorRule, WeightScheme
 from planner.model.tensor import Role, Tensor
 from planner.sources import Source
 
@@ -35,6 +38,19 @@ class Layer:
     parts: tuple[Part, ...]
 
 
+class StoredPart(NamedTuple):
+    """A distinct part under a storage scheme.
+
+    ``layer`` names its layer, ``times`` says how often it occurs [1], ``scheme`` how its weights
+    are stored there.
+    """
+
+    layer: str
+    part: Part
+    times: int
+    scheme: WeightScheme
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
     """How the published weights are stored.
@@ -47,11 +63,20 @@ class Checkpoint:
         Format of the quantised matrices; None if there are none.
     roles : tuple of str
         Roles of the quantised tensors.
+    rules : tuple of TensorRule
+        Tensors that are stored otherwise; the first that names a tensor holds.
+    label : str, optional
+        Name of the scheme where it is not its format's, such as ``"q4_k_m"``.
+    extra_bytes : int
+        What a measured file holds beside the model's tensors. [bytes]
     """
 
     dtype: str = "bf16"
     quantised: str | None = None
     roles: tuple[Role, ...] = ("linear", "expert")
+    rules: tuple[TensorRule, ...] = ()
+    label: str | None = None
+    extra_bytes: int = 0
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -113,6 +138,45 @@ class Model:
         return (("embedding", self.embedding, 1), *inner, *final, ("head", self.head, 1))
 
     @cached_property
+    def _stored_parts(self) -> dict[WeightScheme, tuple[StoredPart, ...]]:
+        """What :meth:`stored_parts` found for each scheme so far."""
+        return {}
+
+    def stored_parts(self, scheme: WeightScheme) -> tuple[StoredPart, ...]:
+        """Return every distinct part under a storage scheme.
+
+        Parameters
+        ----------
+        scheme : WeightScheme
+            How weights are stored; equal layers that it stores differently stand apart.
+
+        Returns
+        -------
+        tuple of StoredPart
+            Layer name, part, occurrences and the scheme within these layers.
+        """
+        known = self._stored_parts.get(scheme)
+        if known is None:
+            known = self._stored_parts[scheme] = tuple(self._split_by(scheme))
+        return known
+
+    def _split_by(self, scheme: WeightScheme) -> Iterator[StoredPart]:
+        outside = scheme.in_layer(None)
+        views: dict[Layer, dict[WeightScheme, int]] = {}
+        for index, layer in enumerate(self.layers if scheme.rules else ()):
+            counts = views.setdefault(layer, {})
+            view = scheme.in_layer(index)
+            counts[view] = counts.get(view, 0) + 1
+        groups = iter(self.parts)
+        yield StoredPart(*next(groups), outside)
+        for layer, count in self.groups:
+            for name, part, _ in islice(groups, len(layer.parts)):
+                for view, times in views.get(layer, {scheme: count}).items():
+                    yield StoredPart(name, part, times, view)
+        for name, part, count in groups:
+            yield StoredPart(name, part, count, outside)
+
+    @cached_property
     def tensors(self) -> tuple[tuple[str, Tensor, int], ...]:
         """Every distinct tensor with the name of its layer and how often it occurs."""
         return tuple(
@@ -165,9 +229,11 @@ class Model:
         LayoutError
             The ranks do not divide the model.
         """
-        scheme = execution.weights
-        return sum(
-            scheme.tensor_bytes(tensor.on_rank(tp)) * count for _, tensor, count in self.tensors
+        found = self.stored_parts(execution.weights)
+        return execution.weights.extra_bytes + sum(
+            scheme.tensor_bytes(tensor.on_rank(tp)) * count
+            for _, part, count, scheme in found
+            for tensor in part.tensors()
         )
 
     def cache_bytes(self, context: Numeric, execution: Execution, *, tp: int = 1) -> Numeric:
@@ -261,8 +327,8 @@ class Model:
         LayoutError
             The ranks do not divide the model.
         """
-        for layer, part, count in self.parts:
-            for operation in part.operations(step, execution):
+        for layer, part, count, scheme in self.stored_parts(execution.weights):
+            for operation in part.operations(step, replace(execution, weights=scheme)):
                 yield layer, operation, count
 
     def tensor_parallel_sizes(self, most: int) -> tuple[int, ...]:
