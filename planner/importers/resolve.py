@@ -142,7 +142,15 @@ def _from_file(file: Path, *, weights_given: bool) -> Model:
         _refuse_kind(where, suffix)
     if suffix in _YAML:
         return model_from_description(read_spec(file), where)
-    return import_config(read_json(file), where=where, weights_given=weights_given)
+    return import_config(
+        read_json(file), where=where, weights_given=weights_given, quantisation=_beside(file)
+    )
+
+
+def _beside(file: Path) -> dict[str, Any] | None:
+    """Return what stands about quantisation in a file of its own beside a configuration."""
+    beside = file.with_name("hf_quant_config.json")
+    return read_json(beside) if file.name == "config.json" and beside.is_file() else None
 
 
 def _in_folder(folder: Path) -> Path:

@@ -7,14 +7,14 @@ parts stand together: named blocks, and the stack as a list of runs.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, is_dataclass
 from itertools import groupby
 from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from planner.errors import SpecError
+from planner.errors import PrecisionError, SpecError
 from planner.model.bounds import MOST_CONTEXT_TOKENS, MOST_LAYERS, Name
 from planner.model.embedding import Embedding, Head
 from planner.model.feed_forward import Dense, MixtureOfExperts
@@ -23,7 +23,7 @@ from planner.model.mixers.state_space import Mamba2
 from planner.model.model import Checkpoint, Layer, Model
 from planner.model.norm import Norm
 from planner.model.part import Part
-from planner.model.storage import WEIGHT_FORMATS
+from planner.model.storage import weight_format
 from planner.sources import Identifier, Source
 from planner.spec_folders import validate
 
@@ -199,11 +199,14 @@ def _check_part(part: Part, place: str) -> None:
 
 
 def _check_checkpoint(checkpoint: Checkpoint, place: str) -> None:
-    for name in filter(None, (checkpoint.dtype, checkpoint.quantised)):
-        if name not in WEIGHT_FORMATS:
+    ruled = (rule.format for rule in checkpoint.rules)
+    for name in filter(None, (checkpoint.dtype, checkpoint.quantised, *ruled)):
+        try:
+            weight_format(name)
+        except PrecisionError as error:
             raise SpecError(
-                "unknown format", where=place, got=name, allowed=", ".join(WEIGHT_FORMATS)
-            )
+                "unknown format", where=place, got=name, allowed=error.allowed
+            ) from error
 
 
 def model_to_description(model: Model) -> dict[str, Any]:
@@ -259,8 +262,14 @@ def _plain(part: Any) -> dict[str, Any]:
         value = getattr(part, entry.name)
         chooses = entry.name in {"kind", "dtype"} and not isinstance(part, Embedding | Head)
         if chooses or entry.default is MISSING or value != entry.default:
-            plain[entry.name] = list(value) if isinstance(value, tuple) else value
+            plain[entry.name] = _plain_value(value)
     return plain
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain_value(item) for item in value]
+    return _plain(value) if is_dataclass(value) else value
 
 
 def _runs(names: list[str]) -> list[dict[str, Any]]:

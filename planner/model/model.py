@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import islice
-from typing import NamedTuple
 
 from planner.arrays import Numeric
 from planner.errors import LayoutError
 from planner.model.cache import Cache
+from planner.model.checkpoint import AS_PUBLISHED, Checkpoint
 from planner.model.embedding import Embedding, Head
 from planner.model.execution import Execution
 from planner.model.layout import Layout, Section
 from planner.model.operation import Operation
 from planner.model.part import Part
+from planner.model.placement import StoredPart, split_by
 from planner.model.step import Step
-from planner.model.storage import TensorRule, WeightScheme
-from planner.model.tensor import Role, Tensor
+from planner.model.storage import WeightScheme
+from planner.model.tensor import Tensor
 from planner.sources import Source
 
 
@@ -36,47 +36,6 @@ class Layer:
 
     name: str
     parts: tuple[Part, ...]
-
-
-class StoredPart(NamedTuple):
-    """A distinct part under a storage scheme.
-
-    ``layer`` names its layer, ``times`` says how often it occurs [1], ``scheme`` how its weights
-    are stored there.
-    """
-
-    layer: str
-    part: Part
-    times: int
-    scheme: WeightScheme
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checkpoint:
-    """How the published weights are stored.
-
-    Parameters
-    ----------
-    dtype : str
-        Format of everything that is not quantised.
-    quantised : str, optional
-        Format of the quantised matrices; None if there are none.
-    roles : tuple of str
-        Roles of the quantised tensors.
-    rules : tuple of TensorRule
-        Tensors that are stored otherwise; the first that names a tensor holds.
-    label : str, optional
-        Name of the scheme where it is not its format's, such as ``"q4_k_m"``.
-    extra_bytes : int
-        What a measured file holds beside the model's tensors. [bytes]
-    """
-
-    dtype: str = "bf16"
-    quantised: str | None = None
-    roles: tuple[Role, ...] = ("linear", "expert")
-    rules: tuple[TensorRule, ...] = ()
-    label: str | None = None
-    extra_bytes: int = 0
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -116,7 +75,7 @@ class Model:
     final: tuple[Part, ...]
     head: Head
     usable_context: int | None
-    checkpoint: Checkpoint = Checkpoint()
+    checkpoint: Checkpoint = AS_PUBLISHED
     hf_id: str | None = None
     aliases: tuple[str, ...] = ()
     sources: Mapping[str, Source] = field(default_factory=dict)
@@ -157,24 +116,8 @@ class Model:
         """
         known = self._stored_parts.get(scheme)
         if known is None:
-            known = self._stored_parts[scheme] = tuple(self._split_by(scheme))
+            known = self._stored_parts[scheme] = tuple(split_by(self, scheme))
         return known
-
-    def _split_by(self, scheme: WeightScheme) -> Iterator[StoredPart]:
-        outside = scheme.in_layer(None)
-        views: dict[Layer, dict[WeightScheme, int]] = {}
-        for index, layer in enumerate(self.layers if scheme.rules else ()):
-            counts = views.setdefault(layer, {})
-            view = scheme.in_layer(index)
-            counts[view] = counts.get(view, 0) + 1
-        groups = iter(self.parts)
-        yield StoredPart(*next(groups), outside)
-        for layer, count in self.groups:
-            for name, part, _ in islice(groups, len(layer.parts)):
-                for view, times in views.get(layer, {scheme: count}).items():
-                    yield StoredPart(name, part, times, view)
-        for name, part, count in groups:
-            yield StoredPart(name, part, count, outside)
 
     @cached_property
     def tensors(self) -> tuple[tuple[str, Tensor, int], ...]:
@@ -390,3 +333,6 @@ class Model:
                     allowed=sizes,
                     fix="Choose one of these sizes, or spread replicas with --dp.",
                 )
+
+
+__all__ = ["Checkpoint", "Layer", "Model"]

@@ -95,12 +95,12 @@ def assign(model: Model, dtype: str, stored: Mapping[tuple[int | None, str], Sto
         if tensor.role in QUANTISED_ROLES and len(tensor.shape) >= 2:
             found = stored.get((layer, tensor.name), plain)
             weights[tensor.role, found.format] += tensor.elements
-    default = _most_common(weights, dtype)
+    default = _most_common(weights, except_for=dtype)
+    present = {role for role, _ in weights}
     roles = tuple(
         role
         for role in QUANTISED_ROLES
-        if default
-        and _most_common(Counter({k: v for k, v in weights.items() if k[0] == role}), "") == default
+        if role not in present or _most_common(weights, of_role=role) == default
     )
     exceptions: dict[tuple[Stored, str, bool], list[int]] = {}
     for layer, tensor in standing(model):
@@ -110,14 +110,19 @@ def assign(model: Model, dtype: str, stored: Mapping[tuple[int | None, str], Sto
             layers = exceptions.setdefault((found, tensor.name, layer is None), [])
             if layer is not None and layer not in layers[-1:]:
                 layers.append(layer)
-    return Assignment(default, roles or QUANTISED_ROLES, _rules(exceptions, tied=model.head.tied))
+    return Assignment(
+        default, roles if default else QUANTISED_ROLES, _rules(exceptions, tied=model.head.tied)
+    )
 
 
-def _most_common(weights: Counter[tuple[Role, str]], dtype: str) -> str | None:
+def _most_common(
+    weights: Counter[tuple[Role, str]], *, of_role: Role | None = None, except_for: str = ""
+) -> str | None:
+    """Return the format of most elements."""
     formats: Counter[str] = Counter()
-    for (_, name), elements in weights.items():
-        formats[name] += elements
-    formats.pop(dtype, None)
+    for (role, name), elements in weights.items():
+        if of_role in (None, role) and name != except_for:
+            formats[name] += elements
     return formats.most_common(1)[0][0] if formats else None
 
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Annotated
+
+from pydantic import Field
 
 from planner.errors import PrecisionError
+from planner.model.bounds import MOST_LAYERS, Name
 from planner.model.formats.caches import CACHE_FORMATS, cache_format
 from planner.model.formats.number_format import BF16, FP16, FP32, Format, by_name
 from planner.model.formats.weights import WEIGHT_FORMATS, weight_format
@@ -21,7 +25,10 @@ COMPUTE_FORMATS = by_name(
 )
 """Formats in which operands enter a matrix product."""
 
-LayerRanges = tuple[tuple[int, int], ...]
+MOST_STORED_BYTES = 2**50
+
+_Index = Annotated[int, Field(strict=True, ge=0, lt=MOST_LAYERS)]
+LayerRanges = tuple[tuple[_Index, _Index], ...]
 
 
 def find_format(kind: str, name: str, known: dict[str, Format]) -> Format:
@@ -74,10 +81,10 @@ class TensorRule:
         Bytes of each whole tensor, where a file was measured. [bytes]
     """
 
-    tensors: tuple[str, ...]
+    tensors: Annotated[tuple[Name, ...], Field(min_length=1, max_length=10_000)]
     format: str
-    layers: LayerRanges | None = None
-    stored_bytes: int | None = None
+    layers: Annotated[LayerRanges, Field(max_length=MOST_LAYERS)] | None = None
+    stored_bytes: Annotated[int, Field(strict=True, ge=0, le=MOST_STORED_BYTES)] | None = None
 
     def holds_in(self, layer: int | None) -> bool:
         """Return whether the rule holds in a layer.

@@ -100,8 +100,8 @@ def test_an_upload(llama: dict[str, Any]) -> None:
 
 def test_a_given_format_overrides_the_files_own(tmp_path: Path, llama: dict[str, Any]) -> None:
     path = tmp_path / "config.json"
-    path.write_text(json.dumps({**llama, "quantization_config": {"quant_method": "awq"}}))
-    with pytest.raises(UnsupportedConfigError, match="'awq'"):
+    path.write_text(json.dumps({**llama, "quantization_config": {"quant_method": "vptq"}}))
+    with pytest.raises(UnsupportedConfigError, match="'vptq'"):
         load_model(path)
     assert load_model(path, weights_given=True).checkpoint.quantised is None
 

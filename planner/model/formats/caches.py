@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from planner.errors import PrecisionError
 from planner.model.formats.ggml import GGML_TYPES
 from planner.model.formats.number_format import BF16, FP16, FP32, WIDENED, Format, by_name
@@ -96,25 +98,15 @@ def cache_format(name: str) -> Format:
     >>> cache_format("q8_0").pair_bytes(128, 128), cache_format("q8_0/q4_0").pair_bytes(128, 128)
     (272, 208)
     """
-    key, _, value = str(name).partition("/")
-    found = [CACHE_FORMATS.get(part) for part in (key, value) if part]
-    known = [fmt for fmt in found if fmt is not None]
-    mixed = len(known) == 2 and not any(f.value_format or f.recent_tokens for f in known)
-    if not known or len(known) != len(found) or (value and not mixed):
+    parts = str(name).split("/")
+    known = [CACHE_FORMATS[part] for part in parts if part in CACHE_FORMATS]
+    plain = not any(fmt.value_format or fmt.recent_tokens for fmt in known)
+    if len(known) != len(parts) or len(parts) > 2 or (len(parts) == 2 and not plain):
         raise PrecisionError(
             "unknown format of the KV cache",
             got=name,
             allowed=", ".join(CACHE_FORMATS) + ", or two of them as keys/values",
         )
-    if not value:
+    if len(known) == 1:
         return known[0]
-    plain = known[0]
-    return Format(
-        name=f"{key}/{value}",
-        precision=plain.precision,
-        bits=plain.bits,
-        block_columns=plain.block_columns,
-        scale_bytes=plain.scale_bytes,
-        padded=plain.padded,
-        value_format=known[1],
-    )
+    return replace(known[0], name=str(name), value_format=known[1])

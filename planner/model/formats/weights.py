@@ -28,6 +28,8 @@ WEIGHT_FORMATS = by_name(
     Format(name="fp8_channel_bf16", precision="fp8", bits=8, scale_bytes=2),
     Format(name="fp8_tensor", precision="fp8", bits=8, matrix_bytes=8),
     Format(name="fp8_tensor_dynamic", precision="fp8", bits=8, matrix_bytes=4),
+    Format(name="fp8_tensor_bf16", precision="fp8", bits=8, matrix_bytes=4),
+    Format(name="fp8_tensor_bf16_dynamic", precision="fp8", bits=8, matrix_bytes=2),
     Format(
         name="fp8_block", precision="fp8", bits=8, block_rows=128, block_columns=128, scale_bytes=4
     ),
@@ -156,6 +158,18 @@ def _packed(bits: str, group: str, zeros: str | None, index: str | None) -> Form
     )
 
 
+def _fp8_block(rows: str, columns: str, scales: str | None) -> Format:
+    size = {None: 4, "_bf16": 2, "_e8m0": 1}[scales]
+    return Format(
+        name=f"fp8_block_{rows}x{columns}{scales or ''}",
+        precision="fp8",
+        bits=8,
+        block_rows=int(rows),
+        block_columns=int(columns),
+        scale_bytes=size,
+    )
+
+
 def _group(text: str) -> int | None:
     return None if text == "all" else int(text)
 
@@ -169,6 +183,7 @@ _FAMILIES: tuple[tuple[str, Callable[..., Format]], ...] = (
     (r"aqlm_([1-9])x([1-9]|1[0-6])", _aqlm),
     (rf"exl2_{_BPW}", _exl2),
     (rf"exl3_{_BPW}", _exl3),
+    (r"fp8_block_([1-9]\d{0,4})x([1-9]\d{0,4})(_bf16|_e8m0)?", _fp8_block),
     (rf"packed([248])_g{_GROUP}(_zero)?(_index)?", _packed),
 )
 _SHORT = {
