@@ -225,36 +225,6 @@ class Config(Fields):
             self.refuse(name, "a list", "not a list")
         return tuple(value)
 
-    def mapping(self, name: str) -> Mapping[str, object]:
-        """Return an object as it stands, empty where the field is missing or null.
-
-        Parameters
-        ----------
-        name : str
-            The field.
-
-        Returns
-        -------
-        mapping
-            Its fields all count as read.
-
-        Raises
-        ------
-        SpecError
-            Not an object.
-
-        Examples
-        --------
-        >>> Config({"dynamic": {"a": 1}}, "config.json").mapping("dynamic")
-        {'a': 1}
-        """
-        name, value = self._raw((name,))
-        if value is MISSING or value is None:
-            return _NONE
-        if not isinstance(value, Mapping):
-            self.refuse(name, "an object of fields", "not an object")
-        return value
-
     def section(
         self, name: str, *, inherited: tuple[str, ...] = (), defaults: Mapping[str, object] = _NONE
     ) -> Config | None:
@@ -301,31 +271,6 @@ class Config(Fields):
         )
         self._sections[name] = section
         return section
-
-    def is_any(self, name: str, *values: object) -> bool:
-        """Return whether a field has one of some values.
-
-        Parameters
-        ----------
-        name : str
-            The field.
-        *values : object
-            The values.
-
-        Returns
-        -------
-        bool
-            False for a missing field.
-
-        Examples
-        --------
-        >>> Config({"actorder": "static"}, "config.json").is_any("actorder", False, "static")
-        True
-        """
-        value = self._raw((name,))[1]
-        return any(
-            value is item or (value == item and type(value) is type(item)) for item in values
-        )
 
     def require(self, name: str, *values: object) -> None:
         """Raise unless a field is missing or has one of the values that are understood.
