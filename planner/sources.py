@@ -216,6 +216,30 @@ REFERENCES: dict[str, Source] = {
         publisher="arXiv:1909.08053",
         date="2019",
     ),
+    "lin-2023": Source(
+        kind="paper",
+        title="AWQ: Activation-aware Weight Quantization for LLM Compression and Acceleration",
+        publisher="arXiv:2306.00978",
+        date="2023",
+    ),
+    "dettmers-2023": Source(
+        kind="paper",
+        title="QLoRA: Efficient Finetuning of Quantized LLMs",
+        publisher="arXiv:2305.14314",
+        date="2023",
+    ),
+    "egiazarian-2024": Source(
+        kind="paper",
+        title="Extreme Compression of Large Language Models via Additive Quantization",
+        publisher="arXiv:2401.06118",
+        date="2024",
+    ),
+    "liu-2024-kivi": Source(
+        kind="paper",
+        title="KIVI: A Tuning-Free Asymmetric 2bit Quantization for KV Cache",
+        publisher="arXiv:2402.02750",
+        date="2024",
+    ),
     "patarasuk-2009": Source(
         kind="paper",
         title="Bandwidth optimal all-reduce algorithms for clusters of workstations",

@@ -257,19 +257,19 @@ def explain_weights(model: Model, execution: Execution, tp: int) -> Explanation:
     Explanation
         One term per kind of layer and tensor.
     """
-    scheme = execution.weights
-    terms = []
-    for layer, tensor, count in model.tensors:
-        part = tensor.on_rank(tp)
-        shape = "×".join(map(str, part.shape))
-        fmt = scheme.format_of(part).name
-        terms.append(
-            Term(
-                label=f"{layer} · {tensor.name}",
-                value=scheme.tensor_bytes(part) * count,
-                detail=f"{count} × {shape} in {fmt}",
-            )
-        )
+    rows: dict[tuple[str, str, str], list[int]] = {}
+    for layer, tensor, count, scheme in model.stored_tensors(execution.weights):
+        own = tensor.on_rank(tp)
+        shape = f"{'×'.join(map(str, own.shape))} in {scheme.format_of(own).name}"
+        size = scheme.tensor_bytes(own) * count
+        times, total = rows.get((layer, tensor.name, shape), (0, 0))
+        rows[layer, tensor.name, shape] = [times + count, total + size]
+    terms = [
+        Term(label=f"{layer} · {name}", value=size, detail=f"{count} × {shape}")
+        for (layer, name, shape), (count, size) in rows.items()
+    ]
+    if execution.weights.extra_bytes:
+        terms.append(Term(label="what else the file holds", value=execution.weights.extra_bytes))
     where = f"one of {tp} tensor-parallel ranks" if tp > 1 else "the whole model"
     return Explanation(
         figure="weights_bytes",

@@ -234,6 +234,61 @@ class Fields:
                 self.refuse(name, f"the value of {given[0][0]}", "two fields contradict each other")
         return given[0] if given else (names[0], MISSING)
 
+    def mapping(self, name: str) -> Mapping[str, object]:
+        """Return an object as it stands, empty where the field is missing or null.
+
+        Parameters
+        ----------
+        name : str
+            The field.
+
+        Returns
+        -------
+        mapping
+            Its fields all count as read.
+
+        Raises
+        ------
+        SpecError
+            Not an object.
+
+        Examples
+        --------
+        >>> Fields({"dynamic": {"a": 1}}, "config.json").mapping("dynamic")
+        {'a': 1}
+        """
+        name, value = self._raw((name,))
+        if value is MISSING or value is None:
+            return {}
+        if not isinstance(value, Mapping):
+            self.refuse(name, "an object of fields", "not an object")
+        return value
+
+    def is_any(self, name: str, *values: object) -> bool:
+        """Return whether a field has one of some values.
+
+        Parameters
+        ----------
+        name : str
+            The field.
+        *values : object
+            The values.
+
+        Returns
+        -------
+        bool
+            False for a missing field.
+
+        Examples
+        --------
+        >>> Fields({"actorder": "static"}, "config.json").is_any("actorder", False, "static")
+        True
+        """
+        value = self._raw((name,))[1]
+        return any(
+            value is item or (value == item and type(value) is type(item)) for item in values
+        )
+
     def _missing(self, names: tuple[str, ...]) -> NoReturn:
         fix = f"Also known as: {', '.join(names[1:])}." if names[1:] else None
         raise SpecError("a required field is missing", where=self.place(names[0]), fix=fix)

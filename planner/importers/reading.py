@@ -46,7 +46,7 @@ def read_json(path: Path) -> dict[str, Any]:
     return parse_json(data, where)
 
 
-def parse_json(data: bytes, where: str) -> dict[str, Any]:
+def parse_json(data: bytes, where: str, *, most_values: int = MOST_VALUES) -> dict[str, Any]:
     """Parse JSON text.
 
     Size, nesting, the number of values, duplicate keys and numbers that are not finite are checked
@@ -58,6 +58,8 @@ def parse_json(data: bytes, where: str) -> dict[str, Any]:
         The text in UTF-8.
     where : str
         Its file, for errors.
+    most_values : int
+        Values, lists and objects together. [1]
 
     Returns
     -------
@@ -81,8 +83,8 @@ The file may be cut off.
     """
     if len(data) > MOST_BYTES:
         _refuse_size(where, len(data))
-    if data.count(b",") + data.count(b"[") + data.count(b"{") > MOST_VALUES:
-        raise SpecError("too many values", where=where, allowed=f"at most {MOST_VALUES:,}")
+    if data.count(b",") + data.count(b"[") + data.count(b"{") > most_values:
+        raise SpecError("too many values", where=where, allowed=f"at most {most_values:,}")
     try:
         content = json.loads(
             data.decode("utf-8-sig"),

@@ -118,9 +118,8 @@ class TokenCache:
         ... ).token_bytes(half(), tp=1)
         4096
         """
-        fmt = execution.cache
-        pair = fmt.vector_bytes(self.key_dim) + fmt.vector_bytes(self.value_dim)
-        return int(self.heads.units_on_rank(tp) * pair)
+        pair = execution.cache.pair_bytes(self.key_dim, self.value_dim)
+        return self.heads.units_on_rank(tp) * pair
 
     def sequence_bytes(self, context: Numeric, execution: Execution, *, tp: int) -> Numeric:
         """Return the bytes of one sequence on the fullest rank.
@@ -147,7 +146,46 @@ class TokenCache:
         ... ).sequence_bytes(1024, half(), tp=1)
         4194304
         """
-        return self.tokens(context) * self.token_bytes(execution, tp=tp)
+        return self.stored_bytes(self.tokens(context), execution, tp=tp)
+
+    def stored_bytes(self, tokens: Numeric, execution: Execution, *, tp: int) -> Numeric:
+        """Return the bytes of so many kept tokens on the fullest rank.
+
+        Parameters
+        ----------
+        tokens : numeric
+            Tokens kept. [tokens]
+        execution : Execution
+            Gives the cache format; some keep the newest tokens in 16 bits.
+        tp : int
+            Tensor-parallel ranks; 1 for the whole. [1]
+
+        Returns
+        -------
+        numeric
+            Exact size. [bytes]
+
+        References
+        ----------
+        liu-2024-kivi
+
+        Examples
+        --------
+        >>> from dataclasses import replace
+        >>> from planner.model.execution import half
+        >>> from planner.model.storage import cache_format
+        >>> cache = TokenCache(
+        ...     kind="full", heads=Section(1, 1, "KV heads"), key_dim=128, value_dim=128
+        ... )
+        >>> cache.stored_bytes(1128, replace(half(), cache=cache_format("kivi2")), tp=1)
+        161536
+        """
+        fmt = execution.cache
+        size = self.token_bytes(execution, tp=tp)
+        if not fmt.recent_tokens:
+            return tokens * size
+        wide = 2 * (self.key_dim + self.value_dim) * self.heads.units_on_rank(tp)
+        return tokens * size + minimum(tokens, fmt.recent_tokens) * (wide - size)
 
     def describe(self, context: int, execution: Execution, *, tp: int) -> str:
         """Return how the bytes of one sequence come about, in words.

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from planner.errors import SpecError
+from planner.errors import PrecisionError, SpecError
 from planner.model.alternating import AltUp
 from planner.model.bounds import MOST_CONTEXT_TOKENS, MOST_LAYERS, Name
 from planner.model.connection import AttentionResidual, InnerNorm, OutputGate
@@ -51,7 +51,7 @@ from planner.model.part import Part
 from planner.model.position import Positions
 from planner.model.projection import Projection, Table
 from planner.model.shared_block import SharedBlock
-from planner.model.storage import WEIGHT_FORMATS
+from planner.model.storage import weight_format
 from planner.model.tower import Tower
 from planner.sources import Identifier, Source
 from planner.spec_folders import validate
@@ -318,11 +318,14 @@ def _check_part(part: Part, place: str) -> None:
 
 
 def _check_checkpoint(checkpoint: Checkpoint, place: str) -> None:
-    for name in filter(None, (checkpoint.dtype, checkpoint.quantised)):
-        if name not in WEIGHT_FORMATS:
+    ruled = (rule.format for rule in checkpoint.rules)
+    for name in filter(None, (checkpoint.dtype, checkpoint.quantised, *ruled)):
+        try:
+            weight_format(name)
+        except PrecisionError as error:
             raise SpecError(
-                "unknown format", where=place, got=name, allowed=", ".join(WEIGHT_FORMATS)
-            )
+                "unknown format", where=place, got=name, allowed=error.allowed
+            ) from error
 
 
 def model_to_description(model: Model) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from planner.arrays import Numeric
@@ -106,14 +106,16 @@ class Embedding(Stateless):
         >>> table.operations(Step.decode(1, 8192), half())[0].read_bytes
         8192
         """
+        rows = [
+            replace(table, shape=(1, table.shape[1]))
+            for table in self.tensors()
+            if table.role in ("embedding", "position")
+        ]
         lookup = Operation(
             name="embed_tokens",
             kind="embedding",
             precision=execution.stream.precision,
-            weight_bytes=step.tokens
-            * self.width
-            * (execution.weights.base.bits // 8)
-            * (1 + bool(self.positions) + bool(self.types)),
+            weight_bytes=step.tokens * sum(execution.weights.tensor_bytes(row) for row in rows),
             output_bytes=step.tokens * self.width * execution.stream_bytes,
             shape={"tokens": step.tokens, "width": self.width},
         )

@@ -9,6 +9,7 @@ from functools import cached_property
 from planner.arrays import Numeric
 from planner.errors import LayoutError, UnknownNameError
 from planner.model.cache import Cache
+from planner.model.checkpoint import AS_PUBLISHED, Checkpoint
 from planner.model.embedding import Embedding, Head
 from planner.model.execution import Execution
 from planner.model.layer import Layer, count_layers
@@ -16,30 +17,13 @@ from planner.model.layout import Layout, Section
 from planner.model.mixers.cross_attention import CrossAttention
 from planner.model.operation import Operation
 from planner.model.part import Part
+from planner.model.placement import StoredPart, StoredTensor, split_by
 from planner.model.position import Positions
 from planner.model.step import Step
-from planner.model.tensor import Role, Tensor
+from planner.model.storage import WeightScheme
+from planner.model.tensor import Tensor
 from planner.model.tower import Tower
 from planner.sources import Source
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checkpoint:
-    """How the published weights are stored.
-
-    Parameters
-    ----------
-    dtype : str
-        Format of everything that is not quantised.
-    quantised : str, optional
-        Format of the quantised matrices; None if there are none.
-    roles : tuple of str
-        Roles of the quantised tensors.
-    """
-
-    dtype: str = "bf16"
-    quantised: str | None = None
-    roles: tuple[Role, ...] = ("linear", "expert")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -91,7 +75,7 @@ class Model:
     initial: tuple[Part, ...] = ()
     towers: tuple[Tower, ...] = ()
     positions: Positions | None = None
-    checkpoint: Checkpoint = Checkpoint()
+    checkpoint: Checkpoint = AS_PUBLISHED
     hf_id: str | None = None
     aliases: tuple[str, ...] = ()
     sources: Mapping[str, Source] = field(default_factory=dict)
@@ -116,6 +100,50 @@ class Model:
             *final,
             ("head", self.head, 1),
         )
+
+    @cached_property
+    def _stored_parts(self) -> dict[WeightScheme, tuple[StoredPart, ...]]:
+        """What :meth:`stored_parts` found for each scheme so far."""
+        return {}
+
+    def stored_parts(self, scheme: WeightScheme) -> tuple[StoredPart, ...]:
+        """Return every distinct part under a storage scheme.
+
+        Parameters
+        ----------
+        scheme : WeightScheme
+            How weights are stored; equal layers that it stores differently stand apart.
+
+        Returns
+        -------
+        tuple of StoredPart
+            Layer name, part, occurrences and the scheme within these layers.
+        """
+        known = self._stored_parts.get(scheme)
+        if known is None:
+            known = self._stored_parts[scheme] = tuple(split_by(self, scheme))
+        return known
+
+    def stored_tensors(self, scheme: WeightScheme) -> Iterator[StoredTensor]:
+        """Yield every distinct tensor under a storage scheme, towers included.
+
+        Parameters
+        ----------
+        scheme : WeightScheme
+            How weights are stored.
+
+        Yields
+        ------
+        StoredTensor
+            Layer name, tensor, occurrences and the scheme within these layers.
+        """
+        for layer, part, count, own in self.stored_parts(scheme):
+            for tensor in part.tensors():
+                yield StoredTensor(layer, tensor, count, own)
+        outside = scheme.in_layer(None)
+        for tower in self.towers:
+            for layer, tensor, count in tower.tensors():
+                yield StoredTensor(layer, tensor, count, outside)
 
     @cached_property
     def tensors(self) -> tuple[tuple[str, Tensor, int], ...]:
@@ -195,8 +223,9 @@ class Model:
             The ranks do not divide the model.
         """
         scheme = execution.weights
-        return sum(
-            scheme.tensor_bytes(tensor.on_rank(tp)) * count for _, tensor, count in self.tensors
+        return scheme.extra_bytes + sum(
+            own.tensor_bytes(tensor.on_rank(tp)) * count
+            for _, tensor, count, own in self.stored_tensors(scheme)
         )
 
     def cache_bytes(self, context: Numeric, execution: Execution, *, tp: int = 1) -> Numeric:
@@ -291,8 +320,8 @@ class Model:
         LayoutError
             The ranks do not divide the model.
         """
-        for layer, part, count in self.parts:
-            for operation in part.operations(step, execution):
+        for layer, part, count, scheme in self.stored_parts(execution.weights):
+            for operation in part.operations(step, replace(execution, weights=scheme)):
                 yield layer, operation, count
         for tower in self.towers:
             yield from tower.operations(step, execution)
@@ -398,3 +427,6 @@ def _attending(layer: Layer, name: str, tokens: int) -> Layer:
         for part in layer.parts
     )
     return Layer(layer.name, parts)
+
+
+__all__ = ["Checkpoint", "Layer", "Model"]

@@ -18,7 +18,6 @@ SECONDS_EACH = 0.02
 # Files of a known family that must stop with a typed error, and what it names.
 REFUSED = {
     "Alibaba-NLP__gte-Qwen2-7B-instruct.json": "is_causal",
-    "meta-llama__Llama-3.1-405B-Instruct-FP8.json": "modules_to_not_convert",
 }
 TESTED_APART = frozenset(
     [
