@@ -39,6 +39,8 @@ class Sense:
         What joins it to the language model.
     missing : mapping, optional
         The section to take where the file's is null; without it there is no tower then.
+    kind : str, optional
+        What the tower is, whatever ``model_type`` its section names.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Sense:
     default: str
     projector: Projector
     missing: Mapping[str, object] | None = None
+    kind: str | None = None
 
 
 def read_multimodal(
@@ -183,7 +186,7 @@ def read_towers(config: Config, *senses: Sense, hidden: int) -> tuple[Tower, ...
             section = Config(sense.missing, config.where, warnings=config.warnings)
         if section is None:
             continue
-        stack = read_tower(section, sense.default)
+        stack = read_tower(section, sense.default, kind=sense.kind)
         check_neutral(section)
         joint = sense.projector(config, stack, hidden)
         layers = (*stack.layers, Layer("projector", joint)) if joint else stack.layers

@@ -26,7 +26,6 @@ _SCALINGS = {
 }
 """Rotations of queries and keys; none changes bytes or FLOP."""
 
-_BASE = 10_000.0
 _FULL, _SLIDING = _KINDS = ("full_attention", "sliding_attention")
 _BASES = {
     _FULL: ("rope_theta", "rotary_emb_base", "global_rope_theta"),
@@ -197,7 +196,7 @@ def read_positions(config: Config, architecture: Architecture) -> Positions:
     dims = _rotated_dims(parts)
     if dims:
         rotations = dict.fromkeys(
-            _rotation(config, kind, dim, declared) for kind, dim in dims.items()
+            _rotation(config, kind, dim, architecture) for kind, dim in dims.items()
         )
         return Positions(kind="rotary", declared=declared, rotations=tuple(rotations))
     if architecture.embedding.positions:
@@ -222,26 +221,27 @@ def _rotated_dims(parts: Iterable[Part]) -> dict[str, int]:
     return dims
 
 
-def _rotation(config: Config, kind: str, dim: int, declared: int | None) -> Rotary:
+def _rotation(config: Config, kind: str, dim: int, architecture: Architecture) -> Rotary:
+    silent, declared = architecture.rotary, architecture.usable_context
     section = config.section("rope_parameters") or config.section("rope_scaling")
-    if section is not None and any(name in section for name in _KINDS):
+    flat = section is not None and not any(name in section for name in _KINDS)
+    if section is not None and not flat:
         section = section.section(kind)
-    base = _BASE
-    for name in (*_BASES[_FULL], *(_BASES[_SLIDING] if kind == _SLIDING else ())):
+    base = silent.base
+    for name in _BASES[_FULL]:
         base = _positive(config, name, base)
+    if kind == _SLIDING:
+        base = silent.window_base or base
+        for name in _BASES[_SLIDING]:
+            base = _positive(config, name, base)
     if section is None:
         return Rotary(dim=dim, base=base)
     base = _positive(section, "rope_theta", base)
     said = section.text("rope_type") or section.text("type")
     scaling = _SCALINGS.get(said, "default")
-    if scaling == "default" or (kind == _SLIDING and scaling != "proportional" and _local(config)):
+    if scaling == "default" or (kind == _SLIDING and flat and not silent.scaled_windows):
         return Rotary(dim=dim, base=base)
     return _scaled(config, section, Rotary(dim=dim, base=base), scaling, declared)
-
-
-def _local(config: Config) -> bool:
-    """Whether windowed layers have angles of their own, which no scaling touches."""
-    return any(config.given(name) for name in _BASES[_SLIDING])
 
 
 def _scaled(

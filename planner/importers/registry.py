@@ -18,6 +18,25 @@ from planner.model.tower import Tower
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RotaryDefaults:
+    """What a family does with rotary positions where a file does not say it.
+
+    Parameters
+    ----------
+    base : float
+        Base of the angles. [1]
+    window_base : float, optional
+        Base in layers with a window; as elsewhere without it. [1]
+    scaled_windows : bool
+        Whether a scaling holds in layers with a window too.
+    """
+
+    base: float = 10_000.0
+    window_base: float | None = None
+    scaled_windows: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Architecture:
     """What a configuration says about the network itself.
 
@@ -43,6 +62,8 @@ class Architecture:
         Stacks beside the main one.
     positions : Positions, optional
         What the usable context rests on.
+    rotary : RotaryDefaults
+        What holds for rotary positions where the file is silent.
     """
 
     embedding: Embedding
@@ -55,6 +76,7 @@ class Architecture:
     initial: tuple[Part, ...] = ()
     towers: tuple[Tower, ...] = ()
     positions: Positions | None = None
+    rotary: RotaryDefaults = RotaryDefaults()
 
 
 Reader = Callable[[Config], Architecture]

@@ -104,7 +104,7 @@ def tower_types() -> list[str]:
     return sorted(_BY_TYPE)
 
 
-def read_tower(section: Config, default: str) -> Stack:
+def read_tower(section: Config, default: str, *, kind: str | None = None) -> Stack:
     """Return the tower that a section describes.
 
     Parameters
@@ -113,6 +113,8 @@ def read_tower(section: Config, default: str) -> Stack:
         Such as ``vision_config``.
     default : str
         ``model_type`` of a section that does not name its own.
+    kind : str, optional
+        What the tower is, whatever its section says.
 
     Returns
     -------
@@ -127,7 +129,7 @@ def read_tower(section: Config, default: str) -> Stack:
         No reader understands this kind; names it and those that are understood.
     """
     _towers()
-    kind = section.text("model_type") or default
+    kind = kind or section.text("model_type") or default
     if kind not in _BY_TYPE:
         raise UnsupportedConfigError(
             "a tower that is not modelled",

@@ -7,15 +7,18 @@ without biases, windows of 4,096 tokens.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from planner.importers.blocks import read_window_pattern
 from planner.importers.config import Config
 from planner.importers.decoder import read_hidden, read_layers
 from planner.importers.dense_decoder import read_dense_decoder
-from planner.importers.registry import Architecture, family
+from planner.importers.registry import Architecture, RotaryDefaults, family
 from planner.model.norm import Norm
 
 _WINDOW_TOKENS = 4096
 _PERIOD = 4
+_BASE = 500_000.0
 
 
 @family("cohere", architectures=("CohereForCausalLM",))
@@ -39,7 +42,7 @@ def read_cohere(config: Config) -> Architecture:
     """
     bias = config.flag("attention_bias", False)
     config.ignore("logit_scale")
-    return read_dense_decoder(
+    decoder = read_dense_decoder(
         config,
         form="beside",
         qkv_bias=bias,
@@ -48,6 +51,7 @@ def read_cohere(config: Config) -> Architecture:
         norm=Norm(kind="layer_norm", width=read_hidden(config), bias=False),
         qk_norm="full" if config.flag("use_qk_norm", False) else "none",
     )
+    return replace(decoder, rotary=RotaryDefaults(base=_BASE))
 
 
 @family("cohere2", architectures=("Cohere2ForCausalLM",))

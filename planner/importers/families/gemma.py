@@ -9,6 +9,7 @@ embeddings, heads of 256, windows of 4,096 tokens; for Gemma 3 also 8 query and 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from planner.importers.config import Config
 from planner.importers.decoder import (
@@ -23,7 +24,7 @@ from planner.importers.decoder import (
 )
 from planner.importers.multimodal import Sense, read_multimodal
 from planner.importers.position import usable_context
-from planner.importers.registry import Architecture, family
+from planner.importers.registry import Architecture, RotaryDefaults, family
 from planner.importers.tower_registry import Stack
 from planner.model import Layer
 from planner.model.bounds import MOST_LAYERS
@@ -40,6 +41,8 @@ _GEMMA3_QUERY_HEADS = 8
 _GEMMA3_KV_HEADS = 4
 _GEMMA3_VOCABULARY = 262_208
 _GEMMA3_CONTEXT_TOKENS = 131_072
+_GEMMA3_BASE = 1_000_000.0
+_BASE = 10_000.0
 
 
 @family("gemma", architectures=("GemmaForCausalLM",))
@@ -134,7 +137,7 @@ def read_gemma3(config: Config) -> Architecture:
     )
     windows = _read_windows(config, _PATTERN["gemma3"])
     attentions = [_attention(config, hidden, heads, window, gemma3=True) for window in windows]
-    return assemble(
+    decoder = assemble(
         config,
         _sandwich(attentions, _feed_forward(config, hidden)),
         hidden=hidden,
@@ -142,6 +145,8 @@ def read_gemma3(config: Config) -> Architecture:
         usable_context=usable_context(config, default=_GEMMA3_CONTEXT_TOKENS),
         vocabulary=_GEMMA3_VOCABULARY,
     )
+    rotary = RotaryDefaults(base=_GEMMA3_BASE, window_base=_BASE, scaled_windows=False)
+    return replace(decoder, rotary=rotary)
 
 
 @family("gemma3", architectures=("Gemma3ForConditionalGeneration",))

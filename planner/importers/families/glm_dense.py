@@ -1,4 +1,4 @@
-"""ChatGLM 2 and 3, GLM-4 and GLM-4-0414: two KV heads, half of each head rotated.
+"""ChatGLM 2 and 3, GLM-4, GLM-4-0414 and GLM-4.1V: two KV heads, half of each head rotated.
 
 Defaults that are taken: biases on queries, keys and values, heads of 128, untied embeddings.
 """
@@ -8,15 +8,39 @@ from __future__ import annotations
 from planner.importers.config import Config
 from planner.importers.decoder import Heads, read_hidden
 from planner.importers.dense_decoder import read_dense_decoder
+from planner.importers.multimodal import read_multimodal
 from planner.importers.position import rotated_dim
 from planner.importers.registry import Architecture, family
+from planner.importers.towers.glm import GLM_VISION
 from planner.model.bounds import MOST_CONTEXT_TOKENS
 
 _ROTATED_FRACTION = 0.5
 _HEAD_DIM = 128
 
 
-@family("glm", "glm4", architectures=("GlmForCausalLM", "Glm4ForCausalLM"))
+@family("glm4v", architectures=("Glm4vForConditionalGeneration",))
+def read_glm4v(config: Config) -> Architecture:
+    """Read a GLM-4.1V configuration.
+
+    Parameters
+    ----------
+    config : Config
+        The configuration.
+
+    Returns
+    -------
+    Architecture
+        The language model with its tower.
+
+    Raises
+    ------
+    SpecError
+        A figure is missing or unusable.
+    """
+    return read_multimodal(config, GLM_VISION, default="glm4v_text")
+
+
+@family("glm", "glm4", "glm4v_text", architectures=("GlmForCausalLM", "Glm4ForCausalLM"))
 def read_glm(config: Config) -> Architecture:
     """Read a GLM-4 configuration as transformers writes it.
 
@@ -35,10 +59,14 @@ def read_glm(config: Config) -> Architecture:
     SpecError
         A figure is missing or unusable.
     """
-    head_dim = config.optional_size("head_dim") or _HEAD_DIM
+    head_dim = config.optional_size("head_dim")
+    if head_dim is None:
+        query = config.size("num_attention_heads")
+        hidden = read_hidden(config)
+        head_dim = hidden // query if config.text("model_type") == "glm4v_text" else _HEAD_DIM
     return read_dense_decoder(
         config,
-        form="around" if config.text("model_type") == "glm4" else "before",
+        form="before" if config.text("model_type") == "glm" else "around",
         qkv_bias=config.flag("attention_bias", True),
         head_dim=head_dim,
         rotary_dim=rotated_dim(config, head_dim, default=_ROTATED_FRACTION),

@@ -94,10 +94,7 @@ def read_multimodal_mistral(config: Config) -> Architecture:
     SpecError
         A figure is missing or unusable.
     """
-    sense = Sense(
-        name="vision", section="vision_config", default="pixtral", projector=_merging_projector
-    )
-    return read_multimodal(config, sense, default="mistral")
+    return read_multimodal(config, MISTRAL_VISION, default="mistral")
 
 
 def _merging_projector(config: Config, stack: Stack, hidden: int) -> tuple[Part, ...]:
@@ -114,6 +111,12 @@ def _merging_projector(config: Config, stack: Stack, hidden: int) -> tuple[Part,
         ),
         Projection(name="linear_2", inputs=hidden, outputs=hidden, bias=bias, merged=merged),
     )
+
+
+MISTRAL_VISION = Sense(
+    name="vision", section="vision_config", default="pixtral", projector=_merging_projector
+)
+"""Pixtral's tower and what joins it to Mistral's language models."""
 
 
 def _decoder(config: Config, window: int | None, head_dim: int | None) -> Architecture:

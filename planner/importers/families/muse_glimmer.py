@@ -12,12 +12,10 @@ from dataclasses import replace
 from planner.importers.config import Config
 from planner.importers.decoder import read_hidden, read_layer_types, read_layers
 from planner.importers.dense_decoder import read_dense_decoder
-from planner.importers.multimodal import Sense, read_multimodal
+from planner.importers.multimodal import read_multimodal
 from planner.importers.registry import Architecture, family
-from planner.importers.tower_registry import Stack
+from planner.importers.towers.muse import MUSE_VISION
 from planner.model.norm import Norm
-from planner.model.part import Part
-from planner.model.projection import Projection
 
 _WINDOW_TOKENS = 2048
 _PERIOD = 4
@@ -43,45 +41,7 @@ def read(config: Config) -> Architecture:
     SpecError
         A figure is missing or unusable.
     """
-    config.ignore("projector_hidden_act")
-    sense = Sense(
-        name="vision",
-        section="vision_config",
-        default="muse_glimmer_vision",
-        projector=muse_projector,
-    )
-    return read_multimodal(config, sense, default="muse_glimmer_text")
-
-
-def muse_projector(config: Config, stack: Stack, hidden: int) -> tuple[Part, ...]:
-    """Return the adapter of Muse and the matrix behind it.
-
-    Parameters
-    ----------
-    config : Config
-        The whole configuration.
-    stack : Stack
-        The tower.
-    hidden : int
-        Width of the language model. [elements]
-
-    Returns
-    -------
-    tuple of Part
-        Three matrices without biases.
-
-    Raises
-    ------
-    SpecError
-        A figure is missing or unusable.
-    """
-    inputs = config.size("out_hidden_size", default=stack.width)
-    wide = config.size("projector_hidden_size")
-    return (
-        Projection(name="vision_adapter.fc1", inputs=inputs, outputs=wide, merged=4),
-        Projection(name="vision_adapter.fc2", inputs=wide, outputs=wide, merged=4),
-        Projection(name="vision_projection", inputs=wide, outputs=hidden, merged=4),
-    )
+    return read_multimodal(config, MUSE_VISION, default="muse_glimmer_text")
 
 
 @family("muse_glimmer_text", architectures=("MuseGlimmerForCausalLM",))

@@ -6,11 +6,13 @@ biases, untied embeddings, windows of 4,096 tokens.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from planner.importers.blocks import read_window_pattern
 from planner.importers.config import Config
 from planner.importers.decoder import read_hidden, read_layers
 from planner.importers.dense_decoder import read_dense_decoder
-from planner.importers.registry import Architecture, family
+from planner.importers.registry import Architecture, RotaryDefaults, family
 from planner.model.norm import Norm
 
 _WINDOW_TOKENS = 4096
@@ -58,7 +60,8 @@ def read_olmo2(config: Config) -> Architecture:
     Returns
     -------
     Architecture
-        RMSNorm after each part, and of all queries and all keys.
+        RMSNorm after each part, and of all queries and all keys; a scaling of positions holds only
+        in layers without a window.
 
     Raises
     ------
@@ -70,7 +73,7 @@ def read_olmo2(config: Config) -> Architecture:
     if config.text("model_type") == "olmo3" or "sliding_window" in config:
         layers = read_layers(config)
         windows = read_window_pattern(config, layers, period=_PERIOD, window=_WINDOW_TOKENS)
-    return read_dense_decoder(
+    decoder = read_dense_decoder(
         config,
         form="after",
         qkv_bias=bias,
@@ -78,3 +81,4 @@ def read_olmo2(config: Config) -> Architecture:
         windows=windows,
         qk_norm="full",
     )
+    return replace(decoder, rotary=RotaryDefaults(scaled_windows=False))

@@ -10,10 +10,9 @@ from dataclasses import replace
 
 from planner.importers.config import Config
 from planner.importers.families.qwen2 import read as read_qwen2
-from planner.importers.multimodal import Sense, read_multimodal, read_towers
+from planner.importers.multimodal import read_multimodal, read_towers
 from planner.importers.registry import Architecture, family
-from planner.importers.tower_registry import Stack
-from planner.model.part import Part
+from planner.importers.towers.qwen import qwen_vision
 
 _TEXT = {
     "qwen2_vl": "qwen2_vl_text",
@@ -51,16 +50,10 @@ def read(config: Config) -> Architecture:
         A figure is missing or unusable.
     """
     kind = config.text("model_type") or "qwen2_vl"
-    sense = Sense(name="vision", section="vision_config", default=kind, projector=_none)
+    sense = qwen_vision(kind)
     if "text_config" in config:
         config.ignore("vocab_size", "hidden_size", "rope_scaling")
         return read_multimodal(config, sense, default=_TEXT[kind])
     language = read_qwen2(config)
     towers = read_towers(config, sense, hidden=language.embedding.hidden)
     return replace(language, towers=towers)
-
-
-def _none(config: Config, stack: Stack, hidden: int) -> tuple[Part, ...]:
-    """Return nothing more: the tower's merger reaches the language model's width."""
-    del config, stack, hidden
-    return ()

@@ -8,6 +8,7 @@ patches of two frames.
 from __future__ import annotations
 
 from planner.importers.config import Config
+from planner.importers.multimodal import Sense
 from planner.importers.tower_registry import Stack, read_tower_heads, tower, tower_block
 from planner.model import Layer
 from planner.model.bounds import MOST_LAYERS
@@ -50,6 +51,32 @@ def _joined(config: Config) -> int:
 
 def _depth(config: Config) -> int:
     return config.size("depth", "num_hidden_layers", most=MOST_LAYERS)
+
+
+def qwen_vision(kind: str) -> Sense:
+    """Return the tower of a Qwen model, its merger included.
+
+    Parameters
+    ----------
+    kind : str
+        ``model_type`` of the whole configuration, which some towers' sections name too.
+
+    Returns
+    -------
+    Sense
+        Nothing more joins it to the language model.
+
+    Examples
+    --------
+    >>> qwen_vision("qwen3_vl").section
+    'vision_config'
+    """
+    return Sense(name="vision", section="vision_config", default=kind, projector=_none)
+
+
+def _none(config: Config, stack: Stack, hidden: int) -> tuple[Part, ...]:
+    del config, stack, hidden
+    return ()
 
 
 @tower("qwen2_vl", "qwen2_vl_vision")
