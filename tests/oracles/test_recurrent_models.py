@@ -10,11 +10,17 @@ whole squares of attention and the padding of convolutions, its convention diffe
   routine that the counter does not know.
 - Lightning attention: the decays that pass states from chunk to chunk are not a product.
 - RG-LRU and RWKV-4: element by element throughout; the counter sees nothing.
+
+Its caches keep as many columns of a convolution as the kernel has taps, one more than the next
+token sees, and recurrent states in fp32 (lightning attention's as the residual stream), whatever
+engines choose. Windows hold one token less, because the newest is added before the oldest leaves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -25,12 +31,12 @@ transformers = pytest.importorskip("transformers")
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
 from planner.importers import import_config  # noqa: E402
-from planner.model import Operation, Step  # noqa: E402
+from planner.model import Model, Operation, Step  # noqa: E402
 from planner.model.execution import half  # noqa: E402
 
 pytestmark = pytest.mark.oracle
 
-BATCH, TOKENS, CHUNK, DELTA_CHUNK = 2, 24, 8, 64
+BATCH, TOKENS, MORE, CHUNK, DELTA_CHUNK = 2, 24, 3, 8, 64
 COMMON = {
     "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 4, "num_attention_heads": 4,
     "num_key_value_heads": 2, "vocab_size": 160, "max_position_embeddings": 64, "pad_token_id": 0,
@@ -184,3 +190,60 @@ def test_flop_and_parameters_equal_the_real_model(family: str) -> None:
     unique = {parameter.data_ptr(): parameter.numel() for parameter in model.parameters()}
     assert planned.parameters == sum(unique.values())
     assert ours == float(counter.get_total_flops())
+
+
+OWN_STATE_FORMAT = {"minimax": "stream"}
+CACHE_NAMES = {
+    "mamba": "cache_params", "falcon_mamba": "cache_params", "mamba2": "cache_params",
+    "rwkv": "state",
+}  # fmt: skip
+NO_SPARE_COLUMN = {"recurrent_gemma", "rwkv"}
+
+
+def held_tensors(cache: Any, model: Any) -> Iterator[Any]:
+    """What transformers keeps of a text, wherever it keeps it."""
+    for layer in getattr(cache, "layers", ()):
+        yield from (getattr(layer, name, None) for name in ("keys", "values"))
+        yield from getattr(layer, "conv_states", {}).values()
+        yield from getattr(layer, "recurrent_states", {}).values()
+    yield from getattr(cache, "linear_cache", ())
+    yield from cache if isinstance(cache, list) else ()
+    for module in model.modules():
+        yield from (vars(module).get(name) for name in ("conv1d_state", "recurrent_states"))
+
+
+def held_bytes(cache: Any, model: Any) -> int:
+    held = (held for held in held_tensors(cache, model) if isinstance(held, torch.Tensor))
+    return sum(tensor.numel() * tensor.element_size() for tensor in held)
+
+
+def expected_bytes(model: Model, tokens: int, family: str) -> int:
+    """Bytes of our caches, sized as the reference sizes its own."""
+    total = 0
+    for part in (part for layer in model.layers for part in layer.parts):
+        if hasattr(part, "state_format"):
+            part = replace(part, state_format=OWN_STATE_FORMAT.get(family, "fp32"))
+        for cache in part.caches():
+            window = getattr(cache, "window", None)
+            seen = min(tokens, window - 1) if window else tokens
+            kept = cache.sequence_bytes(seen, half(), tp=1)
+            if cache.kind == "convolution" and family not in NO_SPARE_COLUMN:
+                kept = kept * (cache.shape[-1] + 1) // cache.shape[-1]
+            total += kept
+    return total
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_caches_hold_what_real_ones_hold(family: str) -> None:
+    config = small_config(family)
+    torch.manual_seed(0)
+    model = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).eval()
+    planned = import_config(config.to_dict(), where=family, weights_given=True)
+    texts = torch.randint(3, 160, (BATCH, TOKENS + MORE))
+    name = CACHE_NAMES.get(family, "past_key_values")
+    cache = transformers.DynamicCache(config=config) if family == "recurrent_gemma" else None
+    with torch.no_grad():
+        for first, last in pairwise((0, *range(TOKENS, TOKENS + MORE + 1))):
+            output = model(texts[:, first:last], use_cache=True, **{name: cache})
+            cache = getattr(output, name, cache)
+            assert held_bytes(cache, model) == BATCH * expected_bytes(planned, last, family)
