@@ -175,6 +175,10 @@ class MixtureOfExperts(Stateless):
         """Width of what routed experts read and return. [elements]."""
         return self.latent or self.hidden
 
+    def _shared_gate(self) -> tuple[Tensor, ...]:
+        gated = self.shared_gate
+        return linear("mlp.shared_gate", 1, self.hidden, role="router") if gated else ()
+
     def _shared(self) -> Dense | None:
         if not self.shared_intermediate:
             return None
@@ -265,11 +269,10 @@ class MixtureOfExperts(Stateless):
         1409318912
         """
         shared = self._shared()
-        gate = linear("mlp.shared_gate", 1, self.hidden, role="router") if self.shared_gate else ()
         into, out_of = self._latent()
         return (
             *self._router(), *self._buffers(), *into, *self._experts(), *self._latent_norms(),
-            *out_of, *(shared.tensors() if shared else ()), *gate,
+            *out_of, *(shared.tensors() if shared else ()), *self._shared_gate(),
         )  # fmt: skip
 
     def distinct_experts(self, tokens: Numeric) -> Numeric:
@@ -357,10 +360,10 @@ class MixtureOfExperts(Stateless):
         if out_of:
             operations.append(gemm("mlp.latent_out", out_of, tokens, execution))
         shared = self._shared()
-        if shared:
-            operations += [
-                op for op in shared.operations(step, execution) if op.kind != "all_reduce"
-            ]
+        alone = shared.operations(step, execution) if shared else ()
+        operations += [op for op in alone if op.kind != "all_reduce"]
+        if self.shared_gate:
+            operations.append(gemm("mlp.shared_gate", self._shared_gate(), tokens, execution))
         if execution.layout.tp > 1:
             operations.append(all_reduce("mlp.all_reduce", tokens, self.hidden, execution))
         return tuple(operations)
