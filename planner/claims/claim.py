@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from planner.claims.references import PUBLICATIONS
 from planner.errors import ScenarioError, UnknownNameError
 from planner.explanation import Explanation
-from planner.sources import REFERENCES
 from planner.units import parse_count
 
 Verdict = Literal["true", "false", "depends", "unsupported"]
@@ -279,8 +279,8 @@ class Card:
             ],
             "figures": [figure.to_dict() for figure in finding.figures],
             "sources": [
-                {"id": name} | REFERENCES[name].model_dump(exclude_none=True)
+                {"id": name} | PUBLICATIONS[name].model_dump(exclude_none=True)
                 for name in self.cited
-                if name in REFERENCES
+                if name in PUBLICATIONS
             ],
         }

@@ -9,8 +9,8 @@ from streamlit.delta_generator import DeltaGenerator
 
 from planner.claims import Claim, all_claims, evaluate
 from planner.claims.claim import Control
+from planner.claims.references import PUBLICATIONS
 from planner.errors import PlannerError
-from planner.sources import REFERENCES, Source
 from planner.tables import reckoned
 from planner.ui import explained, frame
 from planner.ui.fields import MOST_CHARACTERS
@@ -169,7 +169,6 @@ def _computed(claim: Claim, card: dict[str, Any]) -> None:
             if terms:
                 st.markdown(table(["part", "value", "how"], terms, right=(1,)))
         st.caption(f"`planner claims {claim.id}`")
-    known: dict[str, Source] = REFERENCES
-    cited = explained.sources(tuple(each["id"] for each in card["sources"]), known)
+    cited = explained.sources(tuple(each["id"] for each in card["sources"]), PUBLICATIONS)
     if cited:
         st.caption(f"Sources: {cited}")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from planner.claims import all_claims, evaluate
-from planner.sources import REFERENCES
+from planner.claims.references import PUBLICATIONS
 from planner.ui.markdown import plain
 
 testing = pytest.importorskip("streamlit.testing.v1", reason="the extra 'ui' is not installed")
@@ -103,6 +103,6 @@ def test_how_computed_shows_formula_and_numbers() -> None:
 def test_sources_have_addresses() -> None:
     captions = "\n".join(caption.value for caption in open_page().caption)
     for name in ("dao-2022", "kwon-2023", "frantar-2022"):
-        number = re.search(r"arXiv:([\d.]+)", REFERENCES[name].publisher or "")
+        number = re.search(r"arXiv:([\d.]+)", PUBLICATIONS[name].publisher or "")
         assert number is not None
         assert f"arxiv.org/abs/{number[1]}" in captions
