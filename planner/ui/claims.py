@@ -169,6 +169,9 @@ def _computed(claim: Claim, card: dict[str, Any]) -> None:
             if terms:
                 st.markdown(table(["part", "value", "how"], terms, right=(1,)))
         st.caption(f"`planner claims {claim.id}`")
+    loose = ", ".join(each["name"] for each in card["quoted"] if not each["verified"])
+    if loose:
+        st.caption(f"Quoted, not re-read in its source: {plain(loose)}.")
     cited = explained.sources(tuple(each["id"] for each in card["sources"]), PUBLICATIONS)
     if cited:
         st.caption(f"Sources: {cited}")

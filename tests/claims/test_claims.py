@@ -259,6 +259,14 @@ def test_cards_are_plain_data_with_known_sources(claim_id: str) -> None:
         assert figure["unit"]
 
 
+def test_every_quoted_measurement_is_listed_on_its_card() -> None:
+    quoted = {name for claim in all_claims() for name in claim.quotes}
+    assert quoted == set(PUBLISHED)
+    for entry in evaluate("f").to_dict()["quoted"]:
+        assert entry["verified"] is False
+        assert entry["source"] == "ainslie-2023"
+
+
 def test_published_figures_cite_known_sources() -> None:
     assert {figure.source for figure in PUBLISHED.values()} <= set(PUBLICATIONS)
 
