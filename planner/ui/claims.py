@@ -126,7 +126,8 @@ def _head(claim: Claim, card: dict[str, Any]) -> None:
     row.badge(word, icon=icon, color=color)  # type: ignore[arg-type]
     without = ", without support" if claim.on_record == "unsupported" else ""
     st.markdown(f"*Claimed{without}:* “{plain(card['claimed'])}”")
-    st.markdown(f"**{word}** – {plain(card['ruling'])}. {plain(card['explanation'])}")
+    ruling = f" – {plain(card['ruling'])}" if card["ruling"] != card["verdict"] else ""
+    st.markdown(f"**{word}{ruling}.** {plain(card['explanation'])}")
 
 
 def _controls(claim: Claim) -> None:
