@@ -340,7 +340,7 @@ def _crossings(comparison: Comparison, metric: MetricName, size: float) -> list[
                 y=(height / size,),
                 texts=(
                     f"{curve.label} needs less from {found.start:,} tokens on, "
-                    f"{found.factor_at_longest:,.3g} times less at the longest context",
+                    f"{found.factor} times less at the longest context",
                 ),
             )
         )

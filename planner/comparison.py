@@ -86,6 +86,12 @@ class Crossover:
     end: int | None
     factor_at_longest: float
 
+    @property
+    def factor(self) -> str:
+        """The factor for people, such as ``"7.95"`` or ``"1,012"``."""
+        value = self.factor_at_longest
+        return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:

@@ -211,7 +211,7 @@ def _needs_less(comparison: Comparison, label: str, metric: Any) -> str:
     if found.start is None:
         return "the same" if found.factor_at_longest == 1 else "never"
     until = "" if found.end is None else f" to {found.end:,}"
-    return f"from {found.start:,}{until}, {found.factor_at_longest:.3g}x at the end"
+    return f"from {found.start:,}{until}, {found.factor}x at the end"
 
 
 def reckoned(value: float | int, unit: str) -> str:
@@ -263,7 +263,8 @@ def cards_text(cards: Sequence[Mapping[str, Any]]) -> str:
     """
     blocks = []
     for card in cards:
-        lines = [f"{card['id']}  {card['title']}: {card['verdict'].upper()} ({card['ruling']})"]
+        ruling = f" ({card['ruling']})" if card["ruling"] != card["verdict"] else ""
+        lines = [f"{card['id']}  {card['title']}: {card['verdict'].upper()}{ruling}"]
         claimed = (
             "claimed, without support: " if card["on_record"] == "unsupported" else "claimed: "
         )
@@ -275,6 +276,9 @@ def cards_text(cards: Sequence[Mapping[str, Any]]) -> str:
         ]
         lines.append("  computed\n" + align(figures, right=[1]))
         lines.append("  assumptions (--set NAME=VALUE)\n" + align(_card_rows(card)))
+        loose = [each["name"] for each in card["quoted"] if not each["verified"]]
+        if loose:
+            lines.append(_paragraph(f"quoted, not re-read in its source: {', '.join(loose)}", "  "))
         if card["sources"]:
             lines.append(f"  sources: {', '.join(each['id'] for each in card['sources'])}")
         blocks.append("\n".join(lines))

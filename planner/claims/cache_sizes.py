@@ -48,7 +48,7 @@ def _gpt3(values: Values) -> Finding:
     )
     return Finding(
         verdict="true" if right else "false",
-        ruling="true under these assumptions" if right else f"false by a factor of {ratio:.3g}",
+        ruling="true under these assumptions" if right else f"off by a factor of {ratio:.3g}",
         explanation=f"{model.name} keeps {per_token:,} bytes per token in "
         f"{execution.cache.name}; {context:,} tokens take {_gigabytes(computed)}, against the "
         f"48 GB that are claimed. 48 GB hold {holds:,} tokens.{note}",

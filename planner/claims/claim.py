@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from planner.claims.published import PUBLISHED
+from planner.claims.references import PUBLICATIONS
 from planner.errors import ScenarioError, UnknownNameError
 from planner.explanation import Explanation
-from planner.sources import REFERENCES
 from planner.units import parse_count
 
 Verdict = Literal["true", "false", "depends", "unsupported"]
@@ -167,6 +168,8 @@ class Claim:
         Values of the controls to what came out.
     sources : tuple of str
         References by id.
+    quotes : tuple of str
+        Published measurements that the explanation quotes, by name.
     on_record : {"open", "unsupported"}
         Whether the claim may be decided by computation, or lacks support whatever is computed.
     """
@@ -177,6 +180,7 @@ class Claim:
     controls: tuple[Control, ...]
     find: Callable[[Values], Finding]
     sources: tuple[str, ...]
+    quotes: tuple[str, ...] = ()
     on_record: Literal["open", "unsupported"] = "open"
 
     def card(self, changes: Mapping[str, object]) -> Card:
@@ -278,9 +282,13 @@ class Card:
                 control.to_dict(self.values[control.name]) for control in claim.controls
             ],
             "figures": [figure.to_dict() for figure in finding.figures],
+            "quoted": [
+                {"name": name} | PUBLISHED[name].model_dump(exclude_none=True)
+                for name in claim.quotes
+            ],
             "sources": [
-                {"id": name} | REFERENCES[name].model_dump(exclude_none=True)
+                {"id": name} | PUBLICATIONS[name].model_dump(exclude_none=True)
                 for name in self.cited
-                if name in REFERENCES
+                if name in PUBLICATIONS
             ],
         }

@@ -87,5 +87,13 @@ CLAIMS = (
         ),
         find=_four_times,
         sources=("frantar-2022",),
+        quotes=(
+            "opt-175b-fp16",
+            "opt-175b-gptq",
+            "bloom-176b-fp16",
+            "bloom-176b-gptq",
+            "llama-7b-fp16",
+            "llama-7b-gptq",
+        ),
     ),
 )

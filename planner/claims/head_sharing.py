@@ -269,6 +269,7 @@ CLAIMS = (
         ),
         find=_grouped_speed,
         sources=("ainslie-2023", "touvron-2023"),
+        quotes=("t5-xxl-mha", "t5-xxl-mqa", "t5-xxl-gqa-8"),
         on_record="unsupported",
     ),
 )

@@ -216,6 +216,12 @@ CLAIMS = (
         ),
         find=_speed_up,
         sources=("dao-2022", "dao-2023", "shah-2024"),
+        quotes=(
+            "flash-attention-kernel",
+            "flash-attention-training",
+            "flash-attention-3-least",
+            "flash-attention-3-most",
+        ),
         on_record="unsupported",
     ),
     Claim(

@@ -7,8 +7,8 @@ from planner.sources import Figure
 PUBLISHED: dict[str, Figure] = {
     "flash-attention-kernel": Figure(value=7.6, unit="1", source="dao-2022", verified=False),
     "flash-attention-training": Figure(value=3, unit="1", source="dao-2022", verified=False),
-    "flash-attention-3-least": Figure(value=1.5, unit="1", source="shah-2024", verified=False),
-    "flash-attention-3-most": Figure(value=2.0, unit="1", source="shah-2024", verified=False),
+    "flash-attention-3-least": Figure(value=1.5, unit="1", source="shah-2024", note="Abstract"),
+    "flash-attention-3-most": Figure(value=2.0, unit="1", source="shah-2024", note="Abstract"),
     "t5-xxl-mha": Figure(
         value=1.51, unit="s", source="ainslie-2023", note="Table 1", verified=False
     ),

@@ -118,12 +118,12 @@ def _crossings(comparison: Comparison) -> str:
             found = comparison.crossover(curve.label, metric)
             if found.start is None:
                 same = found.factor_at_longest == 1
-                cells.append("the same" if same else f"never; {found.factor_at_longest:,.3g}×")
+                cells.append("the same" if same else f"never; {found.factor}×")
                 continue
             until = "" if found.end is None else f" to {found.end:,}"
             always = found.start <= comparison.contexts[0] and found.end is None
             where = "always" if always else f"from {found.start:,}{until}"
-            cells.append(f"{where}; {found.factor_at_longest:,.3g}×")
+            cells.append(f"{where}; {found.factor}×")
         rows.append(cells)
     return table(["mixer", *(_SHORT[metric] for metric in METRICS)], rows)
 

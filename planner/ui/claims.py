@@ -9,8 +9,8 @@ from streamlit.delta_generator import DeltaGenerator
 
 from planner.claims import Claim, all_claims, evaluate
 from planner.claims.claim import Control
+from planner.claims.references import PUBLICATIONS
 from planner.errors import PlannerError
-from planner.sources import REFERENCES, Source
 from planner.tables import reckoned
 from planner.ui import explained, frame
 from planner.ui.fields import MOST_CHARACTERS
@@ -126,7 +126,8 @@ def _head(claim: Claim, card: dict[str, Any]) -> None:
     row.badge(word, icon=icon, color=color)  # type: ignore[arg-type]
     without = ", without support" if claim.on_record == "unsupported" else ""
     st.markdown(f"*Claimed{without}:* “{plain(card['claimed'])}”")
-    st.markdown(f"**{word}** – {plain(card['ruling'])}. {plain(card['explanation'])}")
+    ruling = f" – {plain(card['ruling'])}" if card["ruling"] != card["verdict"] else ""
+    st.markdown(f"**{word}{ruling}.** {plain(card['explanation'])}")
 
 
 def _controls(claim: Claim) -> None:
@@ -169,7 +170,9 @@ def _computed(claim: Claim, card: dict[str, Any]) -> None:
             if terms:
                 st.markdown(table(["part", "value", "how"], terms, right=(1,)))
         st.caption(f"`planner claims {claim.id}`")
-    known: dict[str, Source] = REFERENCES
-    cited = explained.sources(tuple(each["id"] for each in card["sources"]), known)
+    loose = ", ".join(each["name"] for each in card["quoted"] if not each["verified"])
+    if loose:
+        st.caption(f"Quoted, not re-read in its source: {plain(loose)}.")
+    cited = explained.sources(tuple(each["id"] for each in card["sources"]), PUBLICATIONS)
     if cited:
         st.caption(f"Sources: {cited}")

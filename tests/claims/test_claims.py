@@ -11,9 +11,9 @@ import pytest
 
 from planner.claims import Claim, Control, all_claims, answer, evaluate
 from planner.claims.published import PUBLISHED
+from planner.claims.references import PUBLICATIONS
 from planner.cli import BAD_INPUT, OK, run
 from planner.errors import PlannerError, ScenarioError, UnknownNameError
-from planner.sources import REFERENCES
 from planner.units import GB, GIB, MIB, TB
 
 VERDICTS = {
@@ -252,15 +252,23 @@ def test_cards_are_plain_data_with_known_sources(claim_id: str) -> None:
     assert all(math.isfinite(f["value"]) for f in again["figures"])
     cited = evaluate(claim_id).cited
     assert {source["id"] for source in again["sources"]} == set(cited)
-    assert set(cited) <= set(REFERENCES)
+    assert set(cited) <= set(PUBLICATIONS)
     for figure in again["figures"]:
         assert figure["formula"]
         assert figure["substituted"]
         assert figure["unit"]
 
 
+def test_every_quoted_measurement_is_listed_on_its_card() -> None:
+    quoted = {name for claim in all_claims() for name in claim.quotes}
+    assert quoted == set(PUBLISHED)
+    for entry in evaluate("f").to_dict()["quoted"]:
+        assert entry["verified"] is False
+        assert entry["source"] == "ainslie-2023"
+
+
 def test_published_figures_cite_known_sources() -> None:
-    assert {figure.source for figure in PUBLISHED.values()} <= set(REFERENCES)
+    assert {figure.source for figure in PUBLISHED.values()} <= set(PUBLICATIONS)
 
 
 def test_reference_model_sizes_are_those_of_the_catalog() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from planner.claims import all_claims, evaluate
-from planner.sources import REFERENCES
+from planner.claims.references import PUBLICATIONS
 from planner.ui.markdown import plain
 
 testing = pytest.importorskip("streamlit.testing.v1", reason="the extra 'ui' is not installed")
@@ -37,7 +37,10 @@ def test_every_claim_is_a_card_with_its_verdict_in_words() -> None:
         card = evaluate(claim.id)
         assert plain(claim.said) in text
         assert plain(card.finding.explanation) in text
-        assert f"– {plain(card.finding.ruling)}." in text
+        word = {"unsupported": "No support"}.get(card.finding.verdict, card.finding.verdict.title())
+        said = card.finding.ruling != card.finding.verdict
+        ruling = f" – {plain(card.finding.ruling)}" if said else ""
+        assert f"**{word}{ruling}.** {plain(card.finding.explanation)}" in text
 
 
 def test_a_claim_without_support_never_stands_as_a_fact() -> None:
@@ -103,6 +106,6 @@ def test_how_computed_shows_formula_and_numbers() -> None:
 def test_sources_have_addresses() -> None:
     captions = "\n".join(caption.value for caption in open_page().caption)
     for name in ("dao-2022", "kwon-2023", "frantar-2022"):
-        number = re.search(r"arXiv:([\d.]+)", REFERENCES[name].publisher or "")
+        number = re.search(r"arXiv:([\d.]+)", PUBLICATIONS[name].publisher or "")
         assert number is not None
         assert f"arxiv.org/abs/{number[1]}" in captions
