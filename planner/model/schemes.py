@@ -82,7 +82,7 @@ def assign(model: Model, dtype: str, stored: Mapping[tuple[int | None, str], Sto
     dtype : str
         Format of what is not quantised.
     stored : mapping
-        By layer and name of the tensor; in ``dtype`` where nothing is said.
+        By layer and name; nothing for tensors that are stored as their role says.
 
     Returns
     -------
@@ -102,12 +102,17 @@ def assign(model: Model, dtype: str, stored: Mapping[tuple[int | None, str], Sto
         for role in QUANTISED_ROLES
         if role not in present or _most_common(weights, of_role=role) == default
     )
+    base = weight_format(dtype)
+    usual = WeightScheme(
+        base=base,
+        quantised=weight_format(default) if default else base,
+        roles=frozenset(roles),
+    )
     exceptions: dict[tuple[Stored, str, bool], list[int]] = {}
     for layer, tensor in standing(model):
-        found = stored.get((layer, tensor.name), plain)
-        quantised = default and tensor.role in roles and len(tensor.shape) >= 2
-        if found != Stored(default if default and quantised else dtype):
-            layers = exceptions.setdefault((found, tensor.name, layer is None), [])
+        said = stored.get((layer, tensor.name))
+        if said is not None and said != Stored(usual.format_of(tensor).name):
+            layers = exceptions.setdefault((said, tensor.name, layer is None), [])
             if layer is not None and layer not in layers[-1:]:
                 layers.append(layer)
     return Assignment(

@@ -213,7 +213,8 @@ class WeightScheme:
         Returns
         -------
         Format
-            As a rule says; else quantised for matrices of the scheme's roles, the base otherwise.
+            As a rule says; else quantised for matrices of the scheme's roles, fp32 for buffers,
+            the base otherwise.
 
         Examples
         --------
@@ -224,6 +225,8 @@ class WeightScheme:
         rule = self._rule_of(tensor)
         if rule is not None:
             return weight_format(rule.format)
+        if tensor.role == "buffer":
+            return FP32
         if tensor.role in self.roles and len(tensor.shape) >= 2:
             return self.quantised
         return self.base

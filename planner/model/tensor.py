@@ -10,7 +10,7 @@ from planner.model.layout import Section, Split
 
 Role = Literal[
     "embedding", "position", "head", "linear", "expert", "router", "norm", "bias", "convolution",
-    "state",
+    "state", "buffer",
 ]  # fmt: skip
 
 
