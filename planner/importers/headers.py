@@ -110,11 +110,9 @@ def model_from_gguf(header: Gguf, file: Path | None, where: str, *, weights_give
         A figure is missing or unusable, or the architecture is not read.
     """
     try:
-        config = configuration(header, where)
+        model = import_config(configuration(header, where), where=where, weights_given=True)
     except SpecError:
         if file is None or not file.with_name(_CONFIG).is_file():
             raise
         model = _configured(file.with_name(_CONFIG), weights_given=True)
-    else:
-        model = import_config(config, where=where, weights_given=True)
     return model if weights_given else measured(model, translated(header), where)

@@ -252,7 +252,10 @@ def _shares(bucket: _Bucket, scheme: WeightScheme) -> tuple[dict[str, Share], in
             together.setdefault(tuple(by_name[module]), []).append(entry)
         else:
             rest.append(entry)
-    unmatched = tuple(sizes.keys() - {name for names in together for name in names})
+    named = {name for names in together for name in names}
+    rest = _paired(together, [t for t in bucket.own if t.name not in named], rest)
+    named = {name for names in together for name in names}
+    unmatched = tuple(name for name in sizes if name not in named)
     if unmatched and rest:
         together[unmatched] = rest
     else:
@@ -266,6 +269,26 @@ def _shares(bucket: _Bucket, scheme: WeightScheme) -> tuple[dict[str, Share], in
         for name, size in _divided(total, {name: sizes[name] for name in names}).items():
             shares[name] = (shares[name][0] + size, shares[name][1] + formats)
     return shares, extra
+
+
+def _paired(
+    together: dict[tuple[str, ...], list[FileTensor]],
+    own: Sequence[Tensor],
+    found: Sequence[FileTensor],
+) -> list[FileTensor]:
+    """Pair tensors of one size where both sides have as many of them; return what is left."""
+    sizes = {entry.elements for entry in found}
+    left: list[FileTensor] = []
+    for size in sorted(sizes):
+        mine = [tensor for tensor in own if tensor.elements == size]
+        theirs = [entry for entry in found if entry.elements == size]
+        if len(mine) == len(theirs):
+            together.update(
+                {(tensor.name,): [entry] for tensor, entry in zip(mine, theirs, strict=True)}
+            )
+        else:
+            left += theirs
+    return left
 
 
 def _divided(total: int, weights: Mapping[_Key, int]) -> dict[_Key, int]:

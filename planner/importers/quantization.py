@@ -7,7 +7,6 @@ from planner.importers.config import Config
 from planner.importers.quantization_methods import Quantisation, read_method
 from planner.model import Checkpoint, Model
 from planner.model.schemes import Stored, assign, standing
-from planner.model.storage import FP32
 from planner.model.tensor import Tensor
 
 _DTYPES = {
@@ -19,6 +18,7 @@ _DTYPES = {
 }
 _SECTIONS = ("quantization_config", "compression_config")
 _MATRICES = frozenset({"linear", "expert", "head", "embedding"})
+_NEVER_QUANTISED = frozenset({"eh_proj.weight"})
 
 
 def read_checkpoint(
@@ -88,6 +88,8 @@ def apply(said: Quantisation, model: Model, base: str, section: Config) -> Check
     stored: dict[tuple[int | None, str], Stored] = {}
     named = False
     for layer, tensor in standing(model):
+        if tensor.role not in _MATRICES or len(tensor.shape) < 2:
+            continue
         chosen, by_name = _format(said, base, layer, tensor)
         stored[layer, tensor.name] = Stored(chosen)
         named = named or by_name
@@ -101,14 +103,10 @@ def apply(said: Quantisation, model: Model, base: str, section: Config) -> Check
 
 
 def _format(said: Quantisation, base: str, layer: int | None, tensor: Tensor) -> tuple[str, bool]:
-    if tensor.role == "buffer":
-        return FP32.name, False
-    if tensor.role not in _MATRICES or len(tensor.shape) < 2:
-        return base, False
     for patterns, name in said.named:
         if patterns.match(layer, tensor):
             return name, True
-    if said.exempt.match(layer, tensor):
+    if tensor.name in _NEVER_QUANTISED or said.exempt.match(layer, tensor):
         return base, False
     return said.by_role.get(tensor.role, base), False
 

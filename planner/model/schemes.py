@@ -12,7 +12,7 @@ from planner.model.formats.ggml import GGML_TYPES
 from planner.model.formats.mixes import MIXES, Mix, Place, Stack, find_mix, mixed_type
 from planner.model.formats.number_format import Format
 from planner.model.formats.weights import SHOWN, weight_format
-from planner.model.storage import FP32, LayerRanges, TensorRule, WeightScheme
+from planner.model.storage import LayerRanges, TensorRule, WeightScheme
 from planner.model.tensor import Role, Tensor
 
 if TYPE_CHECKING:
@@ -82,14 +82,14 @@ def assign(model: Model, dtype: str, stored: Mapping[tuple[int | None, str], Sto
     dtype : str
         Format of what is not quantised.
     stored : mapping
-        By layer and name of the tensor; in ``dtype`` where nothing is said, buffers in fp32.
+        By layer and name; nothing for tensors that are stored as their role says.
 
     Returns
     -------
     Assignment
         The format of most elements of the matrices as the default, rules for the exceptions.
     """
-    plain, exact = Stored(dtype), Stored(FP32.name)
+    plain = Stored(dtype)
     weights: Counter[tuple[Role, str]] = Counter()
     for layer, tensor in standing(model):
         if tensor.role in QUANTISED_ROLES and len(tensor.shape) >= 2:
@@ -102,13 +102,17 @@ def assign(model: Model, dtype: str, stored: Mapping[tuple[int | None, str], Sto
         for role in QUANTISED_ROLES
         if role not in present or _most_common(weights, of_role=role) == default
     )
+    base = weight_format(dtype)
+    usual = WeightScheme(
+        base=base,
+        quantised=weight_format(default) if default else base,
+        roles=frozenset(roles),
+    )
     exceptions: dict[tuple[Stored, str, bool], list[int]] = {}
     for layer, tensor in standing(model):
-        usual = exact if tensor.role == "buffer" else plain
-        found = stored.get((layer, tensor.name), usual)
-        quantised = default and tensor.role in roles and len(tensor.shape) >= 2
-        if found != (Stored(default) if default and quantised else usual):
-            layers = exceptions.setdefault((found, tensor.name, layer is None), [])
+        said = stored.get((layer, tensor.name))
+        if said is not None and said != Stored(usual.format_of(tensor).name):
+            layers = exceptions.setdefault((said, tensor.name, layer is None), [])
             if layer is not None and layer not in layers[-1:]:
                 layers.append(layer)
     return Assignment(

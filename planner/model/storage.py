@@ -213,8 +213,8 @@ class WeightScheme:
         Returns
         -------
         Format
-            As a rule says; else quantised for matrices of the scheme's roles, fp32 for buffers, the
-            base otherwise.
+            As a rule says; else quantised for matrices of the scheme's roles, fp32 for buffers,
+            the base otherwise.
 
         Examples
         --------

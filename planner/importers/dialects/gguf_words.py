@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from planner.errors import UnsupportedConfigError
 from planner.importers.gguf import Gguf, Value
 from planner.importers.measured import FileTensor
+from planner.importers.registry import model_types
 
 _LAYER = re.compile(r"^blk\.(\d{1,6})\.")
 _WORDS = {
@@ -105,6 +106,12 @@ _MIXTURE = Dialect(
     model_type="mixtral",
     keys={"expert_count": "num_local_experts", "expert_used_count": "num_experts_per_tok"},
 )
+_LATENT = {
+    **_MOE, "expert_count": "n_routed_experts", "expert_shared_count": "n_shared_experts",
+    "attention.q_lora_rank": "q_lora_rank", "attention.kv_lora_rank": "kv_lora_rank",
+    "rope.dimension_count": "qk_rope_head_dim",
+    "leading_dense_block_count": "first_k_dense_replace",
+}  # fmt: skip
 _DIALECTS = {
     "llama": Dialect(model_type="llama"),
     "qwen2": Dialect(model_type="qwen2", without=("head_dim",)),
@@ -121,6 +128,9 @@ _DIALECTS = {
     "phi3": Dialect(model_type="phi3", keys=_WINDOW, without=("head_dim",)),
     "phi2": Dialect(model_type="phi", without=("head_dim",)),
     "gpt2": Dialect(model_type="gpt2", without=("head_dim", "num_key_value_heads")),
+    "deepseek2": Dialect(
+        model_type="deepseek_v3", keys=_LATENT, without=("head_dim", "num_key_value_heads")
+    ),
     "gpt-oss": Dialect(
         model_type="gpt_oss",
         keys={"expert_count": "num_local_experts", "expert_used_count": "num_experts_per_tok",
@@ -150,7 +160,7 @@ def configuration(header: Gguf, where: str) -> dict[str, object]:
         An architecture whose metadata are not read.
     """
     name = header.metadata.get("general.architecture")
-    dialect = _DIALECTS.get(str(name))
+    dialect = _DIALECTS.get(str(name)) or _of_the_same_name(str(name))
     if dialect is None:
         raise UnsupportedConfigError(
             "an architecture whose GGUF metadata are not read",
@@ -160,13 +170,15 @@ def configuration(header: Gguf, where: str) -> dict[str, object]:
             fix="Put the model's config.json beside the file.",
         )
     find = _finder(header.metadata, str(name))
-    if name == "llama" and find("expert_count"):
+    if dialect is _DIALECTS["llama"] and find("expert_count"):
         dialect = _MIXTURE
     config: dict[str, object] = {"model_type": dialect.model_type, **(dialect.fixed or {})}
     for key, said in {**_BASE, **(dialect.keys or {})}.items():
         value = find(key)
         if value is not None and said not in dialect.without:
             config[said] = _single(value)
+    if "kv_lora_rank" in config:
+        config.update(_latent_widths(find, header))
     table = header.tensors.get("token_embd.weight")
     if table is not None and len(table.shape) == 2:
         config["vocab_size"] = table.shape[1]
@@ -175,6 +187,25 @@ def configuration(header: Gguf, where: str) -> dict[str, object]:
         config["attention_bias"] = True
     config["torch_dtype"] = _stream(header)
     return config
+
+
+def _of_the_same_name(name: str) -> Dialect | None:
+    """Return the plain dialect of an architecture that configurations call the same."""
+    kind = name.replace("-", "_")
+    return Dialect(model_type=kind) if kind in model_types() else None
+
+
+def _latent_widths(find: Callable[[str], Value | None], header: Gguf) -> dict[str, object]:
+    """Return the widths of heads whose keys are made of a latent and a rotated part."""
+    key = find("attention.key_length_mla") or find("attention.key_length")
+    rotated = find("rope.dimension_count")
+    widths: dict[str, object] = {
+        "v_head_dim": find("attention.value_length_mla") or find("attention.value_length")
+    }
+    if isinstance(key, int) and isinstance(rotated, int):
+        widths["qk_nope_head_dim"] = key - rotated
+    corrected = any(name.endswith("exp_probs_b.bias") for name in header.tensors)
+    return {**widths, "model_type": "deepseek_v3" if corrected else "deepseek_v2"}
 
 
 def _finder(metadata: Mapping[str, Value], name: str) -> Callable[[str], Value | None]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from planner.model.formats.ggml import fitting_type
 from planner.model.tensor import Tensor
 
-_NEVER = frozenset({"norm", "bias", "router", "convolution", "state", "position"})
+_NEVER = frozenset({"norm", "bias", "router", "convolution", "state", "position", "buffer"})
 _MANY_GROUPED = 4
 _EIGHT_EXPERTS = 8
 _LARGE_LAYERS = 80
