@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from planner.importers.config import Config
-from planner.importers.multimodal import read_language_model
+from planner.importers.multimodal import read_multimodal
 from planner.importers.registry import Architecture, family
+from planner.importers.towers.kimi import KIMI_VISION
 
 
 @family(
@@ -23,7 +24,7 @@ def read(config: Config) -> Architecture:
     Returns
     -------
     Architecture
-        Without the vision tower and the projector, which a warning names.
+        The language model with its tower.
 
     Raises
     ------
@@ -34,4 +35,4 @@ def read(config: Config) -> Architecture:
         "ignore_index", "media_placeholder_token_id", "image_placeholder", "video_placeholder",
         "use_unified_vision_chunk",
     )  # fmt: skip
-    return read_language_model(config, towers=("vision_config",), default="deepseek_v3")
+    return read_multimodal(config, KIMI_VISION, default="deepseek_v3")

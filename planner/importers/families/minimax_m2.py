@@ -13,8 +13,9 @@ from planner.importers.config import Config
 from planner.importers.decoder import read_hidden, read_layers
 from planner.importers.experts import read_mixture, read_sparse
 from planner.importers.grouped import expert_decoder, read_grouped_attention
-from planner.importers.multimodal import read_language_model
+from planner.importers.multimodal import read_multimodal
 from planner.importers.registry import Architecture, family
+from planner.importers.towers.minimax import MINIMAX_VISION
 from planner.model.feed_forward import Dense
 from planner.model.mixers.attention import Attention
 from planner.model.mixers.indexer import Indexer
@@ -126,7 +127,7 @@ def read_m3_vision(config: Config) -> Architecture:
     Returns
     -------
     Architecture
-        Without the vision tower and the projector, which a warning names.
+        The language model with its tower.
 
     Raises
     ------
@@ -135,11 +136,11 @@ def read_m3_vision(config: Config) -> Architecture:
     """
     config.ignore(
         "image_grid_pinpoints", "image_seq_length", "image_token_index", "video_token_index",
-        "img_token_compression_config", "multimodal_projector_bias", "num_reward_heads",
-        "process_image_mode", "projector_hidden_act", "projector_hidden_size",
-        "vision_feature_layer", "vision_feature_select_strategy",
+        "img_token_compression_config", "num_reward_heads",
+        "process_image_mode",
+        "vision_feature_select_strategy",
     )  # fmt: skip
-    return read_language_model(config, towers=("vision_config",), default="minimax_m3_vl_text")
+    return read_multimodal(config, MINIMAX_VISION, default="minimax_m3_vl_text")
 
 
 def _read_mixers(config: Config, attention: Attention, layers: int) -> list[tuple[Part, ...]]:

@@ -11,9 +11,10 @@ from dataclasses import replace
 from planner.importers.config import Config
 from planner.importers.decoder import read_hidden, read_layers
 from planner.importers.experts import read_feed_forward, read_mixture, read_sparse
+from planner.importers.families.mistral import MISTRAL_VISION
 from planner.importers.grouped import expert_decoder
 from planner.importers.latent import read_index_sharing, read_indexer, read_latent_attention
-from planner.importers.multimodal import read_language_model
+from planner.importers.multimodal import read_multimodal
 from planner.importers.registry import Architecture, family
 from planner.model.bounds import MOST_LAYERS
 from planner.model.mixers.latent import LatentAttention
@@ -74,7 +75,7 @@ def read_vision(config: Config) -> Architecture:
     Returns
     -------
     Architecture
-        Without the vision tower and the projector, which a warning names.
+        The language model with its tower.
 
     Raises
     ------
@@ -82,10 +83,10 @@ def read_vision(config: Config) -> Architecture:
         A figure is missing or unusable.
     """
     config.ignore(
-        "image_token_index", "image_token_id", "multimodal_projector_bias",
-        "projector_hidden_act", "spatial_merge_size", "vision_feature_layer",
+        "image_token_index", "image_token_id",
+
     )  # fmt: skip
-    return read_language_model(config, towers=("vision_config",), default="mistral_large4_text")
+    return read_multimodal(config, MISTRAL_VISION, default="mistral_large4_text")
 
 
 def _attention(attention: LatentAttention, rotates: bool, owns: bool) -> LatentAttention:

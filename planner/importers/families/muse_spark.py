@@ -12,10 +12,11 @@ from planner.importers.config import Config
 from planner.importers.decoder import assemble, read_hidden, read_layers
 from planner.importers.experts import read_feed_forward, read_mixture, read_sparse
 from planner.importers.grouped import read_grouped_attention, read_windowed
-from planner.importers.multimodal import read_language_model
+from planner.importers.multimodal import read_multimodal
 from planner.importers.position import usable_context
 from planner.importers.registry import Architecture, family
 from planner.importers.stacks import named
+from planner.importers.towers.muse import MUSE_AUDIO, MUSE_VISION
 from planner.model.norm import Norm
 from planner.model.part import Part
 
@@ -64,7 +65,7 @@ def read(config: Config) -> Architecture:
 
 
 @family("muse_spark", architectures=("MuseSparkForConditionalGeneration",))
-def read_multimodal(config: Config) -> Architecture:
+def read_senses(config: Config) -> Architecture:
     """Read the language model of a Muse Spark configuration.
 
     Parameters
@@ -75,7 +76,7 @@ def read_multimodal(config: Config) -> Architecture:
     Returns
     -------
     Architecture
-        Without the towers for images and sound, which a warning names.
+        The language model with its towers.
 
     Raises
     ------
@@ -83,11 +84,10 @@ def read_multimodal(config: Config) -> Architecture:
         A figure is missing or unusable.
     """
     config.ignore(
-        "image_token_id", "video_token_id", "audio_token_id", "out_hidden_size",
-        "projector_hidden_size", "projector_hidden_act",
+        "image_token_id", "video_token_id", "audio_token_id",
+
     )  # fmt: skip
-    towers = ("vision_config", "audio_config")
-    return read_language_model(config, towers=towers, default="muse_spark_text")
+    return read_multimodal(config, MUSE_VISION, MUSE_AUDIO, default="muse_spark_text")
 
 
 def _block(mixer: Part, feed_forward: Part, hidden: int) -> tuple[Part, ...]:

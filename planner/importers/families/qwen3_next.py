@@ -13,11 +13,12 @@ from dataclasses import replace
 from planner.importers.config import Config
 from planner.importers.decoder import assemble, read_experts, read_heads, read_hidden, read_layers
 from planner.importers.families.qwen2_moe import read_sparse_layers
-from planner.importers.multimodal import read_language_model
+from planner.importers.multimodal import read_multimodal
 from planner.importers.position import rotated_dim, usable_context
 from planner.importers.recurrent import read_kinds, read_state_format
 from planner.importers.registry import Architecture, family
 from planner.importers.stacks import pre_norm_layers, read_mtp
+from planner.importers.towers.qwen import qwen_vision
 from planner.model.bounds import MOST_LAYERS
 from planner.model.feed_forward import Dense, MixtureOfExperts
 from planner.model.mixers.attention import Attention
@@ -117,7 +118,7 @@ def read_qwen3_5_multimodal(config: Config) -> Architecture:
     Returns
     -------
     Architecture
-        The language model.
+        The language model with its tower.
 
     Raises
     ------
@@ -125,7 +126,7 @@ def read_qwen3_5_multimodal(config: Config) -> Architecture:
         A figure is missing or unusable.
     """
     config.ignore(*_IMAGE_TOKENS)
-    return read_language_model(config, towers=("vision_config",), default="qwen3_5_text")
+    return read_multimodal(config, qwen_vision("qwen3_5"), default="qwen3_5_text")
 
 
 @family("qwen3_5_moe", architectures=("Qwen3_5MoeForConditionalGeneration",))
@@ -140,7 +141,7 @@ def read_qwen3_5_moe_multimodal(config: Config) -> Architecture:
     Returns
     -------
     Architecture
-        The language model.
+        The language model with its tower.
 
     Raises
     ------
@@ -148,7 +149,7 @@ def read_qwen3_5_moe_multimodal(config: Config) -> Architecture:
         A figure is missing or unusable.
     """
     config.ignore(*_IMAGE_TOKENS)
-    return read_language_model(config, towers=("vision_config",), default="qwen3_5_moe_text")
+    return read_multimodal(config, qwen_vision("qwen3_5_moe"), default="qwen3_5_moe_text")
 
 
 def _sparse(config: Config, hidden: int, layers: int) -> list[Dense | MixtureOfExperts]:
