@@ -14,9 +14,10 @@ from planner.errors import UnknownNameError
 from planner.explain import EXPLAIN
 from planner.explanation import Explanation
 from planner.model import Model, Step
+from planner.references import REFERENCES
 from planner.scenario import Scenario
 from planner.sizing import Fleet, Suggestion, fewest_devices, suggestions
-from planner.sources import REFERENCES, Source
+from planner.sources import Source
 from planner.units import format_bytes
 from planner.version import SCHEMA_VERSION, __version__
 

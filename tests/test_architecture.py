@@ -21,6 +21,7 @@ RANKS = {
     "errors": 0,
     "exits": 0,
     "explanation": 0,
+    "references": 0,
     "sources": 0,
     "spec_folders": 0,
     "units": 0,

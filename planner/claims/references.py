@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from planner.sources import REFERENCES, Source
+from planner.references import REFERENCES
+from planner.sources import Source
 
 _OF_CLAIMS: dict[str, Source] = {
     "brown-2020": Source(

@@ -10,6 +10,7 @@ from planner.cost.activations import ActivationPeak, activation_peak
 from planner.explanation import Explanation, Term
 from planner.hardware import Runtime
 from planner.model import Execution, Model
+from planner.model.placement import stored_tensors
 from planner.units import format_bytes
 
 
@@ -258,7 +259,7 @@ def explain_weights(model: Model, execution: Execution, tp: int) -> Explanation:
         One term per kind of layer and tensor.
     """
     rows: dict[tuple[str, str, str], list[int]] = {}
-    for layer, tensor, count, scheme in model.stored_tensors(execution.weights):
+    for layer, tensor, count, scheme in stored_tensors(model, execution.weights):
         own = tensor.on_rank(tp)
         shape = f"{'×'.join(map(str, own.shape))} in {scheme.format_of(own).name}"
         size = scheme.tensor_bytes(own) * count

@@ -13,7 +13,7 @@ from planner.importers.position import read_positions
 from planner.importers.quantization import read_checkpoint
 from planner.importers.registry import find_reader
 from planner.model import Model
-from planner.model.description import check_model
+from planner.model.consistency import check_model
 from planner.sources import Source
 
 _LANGUAGE_MODELS = (

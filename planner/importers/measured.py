@@ -16,6 +16,7 @@ from planner.errors import SpecError
 from planner.importers.module_patterns import spellings
 from planner.model import Checkpoint, Model
 from planner.model.formats.number_format import Format
+from planner.model.placement import stored_tensors
 from planner.model.schemes import Stored, assign, standing, weight_scheme
 from planner.model.storage import WeightScheme, format_bytes_of, weight_format
 from planner.model.tensor import Tensor
@@ -351,7 +352,7 @@ def _check_sum(model: Model, tensors: Sequence[FileTensor], where: str) -> None:
     scheme = weight_scheme(model, None)
     held = sum(entry.stored_bytes for entry in tensors)
     counted = scheme.extra_bytes + sum(
-        own.tensor_bytes(tensor) * times for _, tensor, times, own in model.stored_tensors(scheme)
+        own.tensor_bytes(tensor) * times for _, tensor, times, own in stored_tensors(model, scheme)
     )
     if counted != held:
         raise SpecError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import importlib
 import pkgutil
@@ -80,6 +81,9 @@ class Architecture:
 
 
 Reader = Callable[[Config], Architecture]
+
+_SHOWN = 12
+_MOST_COMPARED = 80
 
 _BY_TYPE: dict[str, Reader] = {}
 _BY_ARCHITECTURE: dict[str, Reader] = {}
@@ -196,6 +200,13 @@ def find_reader(config: Config) -> Reader:
             "an architecture that is not modelled" if got else "names no architecture",
             where=config.place(field),
             got=got or None,
-            allowed=", ".join(model_types()),
+            allowed=_nearest(got),
         )
     return reader
+
+
+def _nearest(kind: str) -> str:
+    """Return the kinds that are spelt most like one, and how many others there are."""
+    known = model_types()
+    near = difflib.get_close_matches(kind[:_MOST_COMPARED], known, _SHOWN, 0.0)
+    return f"{', '.join(near)} and {len(known) - len(near)} others"

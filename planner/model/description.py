@@ -14,44 +14,15 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from planner.errors import PrecisionError, SpecError
-from planner.model.alternating import AltUp
+from planner.errors import SpecError
 from planner.model.bounds import MOST_CONTEXT_TOKENS, MOST_LAYERS, Name
-from planner.model.connection import AttentionResidual, InnerNorm, OutputGate
-from planner.model.embedding import Embedding, Head, TokenTable
-from planner.model.even import check_even
-from planner.model.feed_forward import Dense, MixtureOfExperts
-from planner.model.hyper_connection import HyperConnection
+from planner.model.consistency import check_model
+from planner.model.embedding import Embedding, Head
 from planner.model.layer import Layer, count_layers
-from planner.model.mixers.attention import Attention
-from planner.model.mixers.compressed import CompressedAttention
-from planner.model.mixers.convolution import Hyena, ShortConvolution
-from planner.model.mixers.convolution_modal import ModalHyena
-from planner.model.mixers.cross_attention import CrossAttention
-from planner.model.mixers.factorised import FactorisedAttention
-from planner.model.mixers.indexer import Indexer
-from planner.model.mixers.latent import LatentAttention
-from planner.model.mixers.linear_attention import GatedLinearAttention, LightningAttention
-from planner.model.mixers.linear_delta import GatedDeltaNet
-from planner.model.mixers.linear_griffin import RgLru
-from planner.model.mixers.linear_kda import KimiDeltaAttention
-from planner.model.mixers.linear_rwkv import Rwkv4TimeMix, RwkvChannelMix
-from planner.model.mixers.linear_rwkv_state import RwkvTimeMix
-from planner.model.mixers.linear_xlstm import MatrixLstm, ScalarLstm
-from planner.model.mixers.selected import SelectedAttention
-from planner.model.mixers.sparse import LongformerAttention
-from planner.model.mixers.sparse_hashing import ReformerAttention
-from planner.model.mixers.sparse_selection import TopKAttention
-from planner.model.mixers.state_space import Mamba1, Mamba2
-from planner.model.mixers.structured import MonarchDense
 from planner.model.model import Checkpoint, Model
-from planner.model.multi_token import MultiTokenProjection
-from planner.model.norm import Norm
 from planner.model.part import Part
+from planner.model.part_kinds import AnyPart
 from planner.model.position import Positions
-from planner.model.projection import Projection, Table
-from planner.model.shared_block import SharedBlock
-from planner.model.storage import weight_format
 from planner.model.tower import Tower
 from planner.sources import Identifier, Source
 from planner.spec_folders import validate
@@ -65,48 +36,6 @@ _IN_ROWS = {
     "towers",
 }  # fmt: skip
 
-AnyPart = Annotated[
-    Attention
-    | CrossAttention
-    | LatentAttention
-    | CompressedAttention
-    | SelectedAttention
-    | FactorisedAttention
-    | Indexer
-    | Mamba1
-    | Mamba2
-    | GatedDeltaNet
-    | KimiDeltaAttention
-    | LightningAttention
-    | GatedLinearAttention
-    | RgLru
-    | Rwkv4TimeMix
-    | RwkvTimeMix
-    | RwkvChannelMix
-    | MatrixLstm
-    | ScalarLstm
-    | ShortConvolution
-    | Hyena
-    | ModalHyena
-    | LongformerAttention
-    | ReformerAttention
-    | TopKAttention
-    | SharedBlock
-    | MonarchDense
-    | OutputGate
-    | InnerNorm
-    | AttentionResidual
-    | Dense
-    | MixtureOfExperts
-    | HyperConnection
-    | MultiTokenProjection
-    | Norm
-    | Projection
-    | Table
-    | TokenTable
-    | AltUp,
-    Field(discriminator="kind"),
-]
 Blocks = Annotated[
     dict[Name, Annotated[tuple[AnyPart, ...], Field(max_length=100)]],
     Field(min_length=1, max_length=MOST_LAYERS),
@@ -246,86 +175,6 @@ def _unrolled(
     if unused:
         raise SpecError(f"a block that no layer uses: {min(unused)}", where=f"{where}: blocks")
     return tuple(layers[name] for name in named)
-
-
-def check_model(model: Model, where: str) -> None:
-    """Raise unless the parts of a model fit together.
-
-    Parameters
-    ----------
-    model : Model
-        The model.
-    where : str
-        Its file, for errors.
-
-    Raises
-    ------
-    SpecError
-        Widths differ, heads are not evenly shared, or a format is unknown.
-    """
-    for layer, part, _ in model.with_mtp().parts:
-        place = f"{where}: {layer}"
-        if _width(part, model.hidden) != model.hidden:
-            raise SpecError(
-                "another width than the residual stream's",
-                where=place,
-                got=_width(part, model.hidden),
-                allowed=f"{model.hidden:,}, as the embedding says",
-            )
-        _check_part(part, place)
-    for tower in model.towers:
-        for layer, part, _ in tower.parts:
-            _check_part(part, f"{where}: {layer}")
-    if model.head.width != model.embedding.width and model.head.tied:
-        raise SpecError("a tied head as wide as no token table", where=f"{where}: head.width")
-    if model.head.vocabulary != model.embedding.vocabulary and model.head.tied:
-        raise SpecError("a tied head of another vocabulary", where=f"{where}: head.vocabulary")
-    _check_checkpoint(model.checkpoint, f"{where}: checkpoint")
-
-
-def _width(part: Part, hidden: int) -> int:
-    """Return the width of the stream that a part works on; norms within a part may be narrower."""
-    if isinstance(part, Norm):
-        return part.width if part.vectors == 1 else hidden
-    return int(getattr(part, "hidden", hidden))
-
-
-def _check_part(part: Part, place: str) -> None:
-    check_even(part, place)
-    if isinstance(part, Attention | CrossAttention) and part.query_heads % part.kv_heads:
-        raise SpecError(
-            "KV heads that query heads cannot share evenly",
-            where=place,
-            got=part.kv_heads,
-            allowed=f"a divisor of {part.query_heads:,}",
-        )
-    if isinstance(part, Attention) and (part.rotary_dim or 0) > part.head_dim:
-        raise SpecError("more rotated than a head is wide", where=place, got=part.rotary_dim)
-    if isinstance(part, CompressedAttention) and part.query_heads % part.output_groups:
-        raise SpecError(
-            "output groups that heads do not divide into",
-            where=place,
-            got=part.output_groups,
-            allowed=f"a divisor of {part.query_heads:,}",
-        )
-    if isinstance(part, MixtureOfExperts) and part.top_k > part.choices:
-        raise SpecError(
-            "more experts per token than there are",
-            where=place,
-            got=part.top_k,
-            allowed=f"at most {part.choices:,}",
-        )
-
-
-def _check_checkpoint(checkpoint: Checkpoint, place: str) -> None:
-    ruled = (rule.format for rule in checkpoint.rules)
-    for name in filter(None, (checkpoint.dtype, checkpoint.quantised, *ruled)):
-        try:
-            weight_format(name)
-        except PrecisionError as error:
-            raise SpecError(
-                "unknown format", where=place, got=name, allowed=error.allowed
-            ) from error
 
 
 def model_to_description(model: Model) -> dict[str, Any]:

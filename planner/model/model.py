@@ -14,10 +14,10 @@ from planner.model.embedding import Embedding, Head
 from planner.model.execution import Execution
 from planner.model.layer import Layer, count_layers
 from planner.model.layout import Layout, Section
-from planner.model.mixers.cross_attention import CrossAttention
+from planner.model.mixers.cross_attention import attending
 from planner.model.operation import Operation
 from planner.model.part import Part
-from planner.model.placement import StoredPart, StoredTensor, split_by
+from planner.model.placement import StoredPart, split_by, stored_tensors
 from planner.model.position import Positions
 from planner.model.step import Step
 from planner.model.storage import WeightScheme
@@ -93,13 +93,8 @@ class Model:
         initial = [("initial", part, 1) for part in self.initial]
         inner = [(layer.name, part, n) for layer, n in self.groups for part in layer.parts]
         final = [("final", part, 1) for part in self.final]
-        return (
-            ("embedding", self.embedding, 1),
-            *initial,
-            *inner,
-            *final,
-            ("head", self.head, 1),
-        )
+        first, last = ("embedding", self.embedding, 1), ("head", self.head, 1)
+        return (first, *initial, *inner, *final, last)
 
     @cached_property
     def _stored_parts(self) -> dict[WeightScheme, tuple[StoredPart, ...]]:
@@ -123,27 +118,6 @@ class Model:
         if known is None:
             known = self._stored_parts[scheme] = tuple(split_by(self, scheme))
         return known
-
-    def stored_tensors(self, scheme: WeightScheme) -> Iterator[StoredTensor]:
-        """Yield every distinct tensor under a storage scheme, towers included.
-
-        Parameters
-        ----------
-        scheme : WeightScheme
-            How weights are stored.
-
-        Yields
-        ------
-        StoredTensor
-            Layer name, tensor, occurrences and the scheme within these layers.
-        """
-        for layer, part, count, own in self.stored_parts(scheme):
-            for tensor in part.tensors():
-                yield StoredTensor(layer, tensor, count, own)
-        outside = scheme.in_layer(None)
-        for tower in self.towers:
-            for layer, tensor, count in tower.tensors():
-                yield StoredTensor(layer, tensor, count, outside)
 
     @cached_property
     def tensors(self) -> tuple[tuple[str, Tensor, int], ...]:
@@ -225,7 +199,7 @@ class Model:
         scheme = execution.weights
         return scheme.extra_bytes + sum(
             own.tensor_bytes(tensor.on_rank(tp)) * count
-            for _, tensor, count, own in self.stored_tensors(scheme)
+            for _, tensor, count, own in stored_tensors(self, scheme)
         )
 
     def cache_bytes(self, context: Numeric, execution: Execution, *, tp: int = 1) -> Numeric:
@@ -348,7 +322,7 @@ class Model:
         """
         if name not in [tower.name for tower in self.towers]:
             raise UnknownNameError("tower", name, [tower.name for tower in self.towers])
-        read = {layer: _attending(layer, name, tokens) for layer, _ in self.groups}
+        read = {layer: attending(layer, name, tokens) for layer, _ in self.groups}
         return replace(
             self,
             towers=tuple(
@@ -417,16 +391,6 @@ class Model:
                     allowed=sizes,
                     fix="Choose one of these sizes, or spread replicas with --dp.",
                 )
-
-
-def _attending(layer: Layer, name: str, tokens: int) -> Layer:
-    parts = tuple(
-        replace(part, source_tokens=max(tokens, 1))
-        if isinstance(part, CrossAttention) and part.source == name
-        else part
-        for part in layer.parts
-    )
-    return Layer(layer.name, parts)
 
 
 __all__ = ["Checkpoint", "Layer", "Model"]

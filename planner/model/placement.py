@@ -71,3 +71,27 @@ def split_by(model: Model, scheme: WeightScheme) -> Iterator[StoredPart]:
                 yield StoredPart(name, part, times, view)
     for name, part, count in groups:
         yield StoredPart(name, part, count, outside)
+
+
+def stored_tensors(model: Model, scheme: WeightScheme) -> Iterator[StoredTensor]:
+    """Yield every distinct tensor under a storage scheme, towers included.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    scheme : WeightScheme
+        How weights are stored.
+
+    Yields
+    ------
+    StoredTensor
+        In the order of the model's parts, towers last.
+    """
+    for layer, part, count, own in model.stored_parts(scheme):
+        for tensor in part.tensors():
+            yield StoredTensor(layer, tensor, count, own)
+    outside = scheme.in_layer(None)
+    for tower in model.towers:
+        for layer, tensor, count in tower.tensors():
+            yield StoredTensor(layer, tensor, count, outside)

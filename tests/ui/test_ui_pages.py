@@ -10,7 +10,7 @@ import pytest
 from planner.explain import EXPLAIN
 from planner.hardware import device_ids, load_device, node_ids
 from planner.importers import model_ids
-from planner.sources import REFERENCES
+from planner.references import REFERENCES
 from planner.ui.fields import FIELDS
 from planner.ui.markdown import plain
 

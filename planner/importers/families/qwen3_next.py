@@ -126,6 +126,7 @@ def read_qwen3_5_multimodal(config: Config) -> Architecture:
         A figure is missing or unusable.
     """
     config.ignore(*_IMAGE_TOKENS)
+    config.require("language_model_only", False, None)
     return read_multimodal(config, qwen_vision("qwen3_5"), default="qwen3_5_text")
 
 
@@ -149,6 +150,7 @@ def read_qwen3_5_moe_multimodal(config: Config) -> Architecture:
         A figure is missing or unusable.
     """
     config.ignore(*_IMAGE_TOKENS)
+    config.require("language_model_only", False, None)
     return read_multimodal(config, qwen_vision("qwen3_5_moe"), default="qwen3_5_moe_text")
 
 

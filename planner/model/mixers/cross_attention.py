@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from planner.arrays import Numeric, minimum
 from planner.model.bounds import Flag, Name, Size
 from planner.model.encoder_cache import EncoderCache
 from planner.model.execution import Execution
+from planner.model.layer import Layer
 from planner.model.layout import Section
 from planner.model.operation import Operation, all_reduce, elementwise, gemm
 from planner.model.step import Step
@@ -239,3 +240,34 @@ class CrossAttention:
                 "causal": False,
             },
         )
+
+
+def attending(layer: Layer, source: str, tokens: int) -> Layer:
+    """Return a layer whose cross-attention sees so many tokens of a source.
+
+    Parameters
+    ----------
+    layer : Layer
+        The layer.
+    source : str
+        The tower that is read.
+    tokens : int
+        What it gives; one at least. [tokens]
+
+    Returns
+    -------
+    Layer
+        The same where nothing attends to the source.
+
+    Examples
+    --------
+    >>> attending(Layer("decoder", ()), "encoder", 1500).parts
+    ()
+    """
+    parts = tuple(
+        replace(part, source_tokens=max(tokens, 1))
+        if isinstance(part, CrossAttention) and part.source == source
+        else part
+        for part in layer.parts
+    )
+    return Layer(layer.name, parts)
