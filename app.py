@@ -3,10 +3,12 @@
 import streamlit as st
 
 from planner.ui import catalog, methods, size
+from validation import page as validation
 
 PAGES = (
     st.Page(size.page, title="Size", url_path="size", default=True),
     st.Page(catalog.page, title="Catalog", url_path="catalog"),
+    st.Page(validation.page, title="Validation", url_path="validation"),
     st.Page(methods.page, title="Methods", url_path="methods"),
 )
 
