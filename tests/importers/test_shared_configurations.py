@@ -29,6 +29,12 @@ ACTIVE_COUNTED_OTHERWISE = {
         "counts vectors of 4,096 that stand beside the experts as visited by 8 of 256"
     ),
 }
+POSITIONS_BEFORE_THE_FIRST = {
+    "class_default/roberta__FacebookAI__roberta-base.json": "two rows of 512 are for padding",
+    "reconstructed/allenai__longformer-base-4096.json": "two rows of 4,098 are for padding",
+}
+KEPT_WHOLE = frozenset(["gpt_neo"])
+"""The reference keeps keys that windows of these models never see again."""
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +99,7 @@ def test_contexts_are_as_declared(
         if isinstance(model, Model) and entry["context_length"] and model.usable_context
         if model.usable_context != entry["context_length"]
     ]
-    assert len(wrong) <= 0.05 * len(models), wrong
+    assert [row for row in wrong if row[0] not in POSITIONS_BEFORE_THE_FIRST] == []
 
 
 def test_windows_are_those_of_the_reference_caches(
@@ -114,7 +120,9 @@ def test_windows_are_those_of_the_reference_caches(
             cache for layer in model.layers for part in layer.parts for cache in part.caches()
         ]
         windows = [c.window for c in caches if hasattr(c, "window") and hasattr(c, "heads")]
-        if len(windows) == len(expected) and windows != expected:
+        if entry["model_type"] in KEPT_WHOLE or len(windows) != len(expected):
+            continue
+        if windows != expected:
             wrong.append((entry["file"], windows[:8], expected[:8]))
     assert wrong == []
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from planner.arrays import Numeric, minimum
+from planner.arrays import Numeric
 from planner.model.bounds import Flag, Size
 from planner.model.cache import StateCache
 from planner.model.execution import Execution
@@ -190,7 +190,7 @@ class ModalHyena:
             precision=execution.stream.precision,
             flop=recurrent if decoding else parallel + recurrent,
             weight_bytes=sum(execution.weights.tensor_bytes(part) for part in parts),
-            cache_read_bytes=states * minimum(step.cached_tokens, 1),
+            cache_read_bytes=states * step.resumes,
             cache_write_bytes=states,
             input_bytes=3 * step.tokens * channels * execution.stream_bytes,
             output_bytes=step.tokens * channels * execution.stream_bytes,

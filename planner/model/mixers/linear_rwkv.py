@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from planner.arrays import minimum
 from planner.model.bounds import Flag, Size
 from planner.model.cache import StateCache
 from planner.model.execution import Execution
@@ -87,7 +86,7 @@ def token_shift(name: str, mixes: int, hidden: int, step: Step, execution: Execu
         precision=moved.precision,
         input_bytes=moved.input_bytes,
         output_bytes=moved.output_bytes,
-        cache_read_bytes=kept * minimum(step.cached_tokens, 1),
+        cache_read_bytes=kept * step.resumes,
         cache_write_bytes=kept,
         shape=moved.shape,
     )

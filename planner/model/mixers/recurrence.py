@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from planner.arrays import Numeric, minimum
+from planner.arrays import Numeric
 from planner.model.cache import StateCache
 from planner.model.execution import Execution
 from planner.model.layout import Section, Split
@@ -278,7 +278,7 @@ def short_convolution(
         precision=execution.stream.precision,
         flop=2 * step.tokens * channels * taps,
         weight_bytes=sum(execution.weights.tensor_bytes(part) for part in parts),
-        cache_read_bytes=kept * minimum(step.cached_tokens, 1),
+        cache_read_bytes=kept * step.resumes,
         cache_write_bytes=kept,
         input_bytes=moved,
         output_bytes=moved,
@@ -349,7 +349,7 @@ def scan(
         precision=execution.stream.precision,
         flop=flop,
         weight_bytes=sum(execution.weights.tensor_bytes(part) for part in parts),
-        cache_read_bytes=kept * minimum(step.cached_tokens, 1),
+        cache_read_bytes=kept * step.resumes,
         cache_write_bytes=kept,
         input_bytes=step.tokens * read_width * size,
         output_bytes=step.tokens * write_width * size,

@@ -1,0 +1,195 @@
+"""Real modules and tensors against the planner: parameters, bytes, FLOP, and the right answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+from planner import load_model  # noqa: E402
+from planner.importers import import_config  # noqa: E402
+from planner.model import Model, Step  # noqa: E402
+from validation import steps  # noqa: E402
+from validation.allocation import filled, watched, weight_tensors  # noqa: E402
+from validation.checkpoint import FOLDER, configuration  # noqa: E402
+from validation.decoder import Decoder  # noqa: E402
+from validation.flop import check_flop, counted_flop, model_flop  # noqa: E402
+from validation.memory import CHECKS  # noqa: E402
+from validation.operations import NoModelError, execution_of  # noqa: E402
+from validation.reduction import cut  # noqa: E402
+
+pytestmark = pytest.mark.oracle
+
+HOST = torch.device("cpu")
+SMALL = {
+    "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 4, "num_attention_heads": 8,
+    "num_key_value_heads": 4, "head_dim": 16, "vocab_size": 160, "max_position_embeddings": 64,
+}  # fmt: skip
+FAMILIES: dict[str, dict[str, Any]] = {
+    "llama": SMALL,
+    "mistral": SMALL | {"sliding_window": 8},
+    "gpt_oss": SMALL | {"num_local_experts": 4, "num_experts_per_tok": 2, "sliding_window": 8},
+    "qwen3_moe": SMALL
+    | {"num_experts": 8, "num_experts_per_tok": 2, "moe_intermediate_size": 32},
+    "gpt2": {"n_embd": 64, "n_layer": 3, "n_head": 8, "n_positions": 64, "vocab_size": 160},
+    "mamba2": {
+        "hidden_size": 64, "num_hidden_layers": 2, "vocab_size": 160, "num_heads": 8,
+        "head_dim": 16, "n_groups": 2, "state_size": 16, "chunk_size": 16, "expand": 2,
+    },
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def forgotten() -> Iterator[None]:
+    yield
+    steps.forget()
+
+
+def small(family: str) -> Model:
+    return import_config({"model_type": family, **FAMILIES[family]}, where=family)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_decoder_is_the_model(family: str) -> None:
+    model, execution = small(family), execution_of("fp32")
+    decoder = Decoder(model, execution, HOST).randomised()
+    assert sum(each.numel() for each in decoder.parameters()) == model.parameters
+    ids = torch.randint(0, 160, (2, 32))
+    caches = decoder.caches(2, 32)
+    flop = counted_flop(lambda: decoder(ids, caches))
+    assert flop == model_flop(model, execution, Step.prefill(2, 32))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_cache_gives_the_same_answer_as_reading_all(family: str) -> None:
+    """Also beyond the window, where the ring of keys and values has been filled twice."""
+    torch.manual_seed(0)
+    decoder = Decoder(small(family), execution_of("fp32"), HOST).randomised()
+    ids = torch.randint(0, 160, (2, 35))
+    with torch.no_grad():
+        whole = decoder(ids, decoder.caches(2, 35))
+        caches = decoder.caches(2, 35)
+        decoder(ids[:, :32], caches)
+        for position in (32, 33, 34):
+            last = decoder(ids[:, [position]], caches, position)
+    torch.testing.assert_close(last, whole, rtol=2e-4, atol=2e-5)
+
+
+def test_an_unknown_part_is_told() -> None:
+    model = small("llama")
+    layer = type(model.layers[0])("odd", (model.layers[0].parts[0], model.embedding))  # type: ignore[arg-type]
+    with pytest.raises(NoModelError, match="no PyTorch module of this part yet"):
+        Decoder(type(model)(**{**vars_of(model), "layers": (layer,)}), execution_of("fp32"), HOST)
+
+
+def vars_of(model: Model) -> dict[str, Any]:
+    return {name: getattr(model, name) for name in model.__dataclass_fields__}
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.json")), ids=lambda path: path.stem)
+def test_configurations_are_those_of_the_catalog(path: Any) -> None:
+    model, known = (
+        import_config(json.loads(path.read_text()), where=path.name),
+        load_model(path.stem),
+    )
+    assert model.parameters == known.parameters
+    assert model.groups == known.groups
+    assert (model.embedding, model.head) == (known.embedding, known.head)
+    cuts = {"layers": 2, "vocabulary": 512, "experts": 8}
+    short = import_config(configuration({"model": path.stem, **cuts}), where=path.name)
+    assert short.parameters == cut(known, **cuts).parameters
+
+
+CUT = {"layers": 1, "vocabulary": 512}
+REAL: dict[str, dict[str, Any]] = {
+    "mistral-7b-v0.1": CUT,
+    "qwen3-30b-a3b": CUT | {"experts": 8},
+    "mamba2-2.7b": CUT | {"layers": 2},
+}
+
+
+@pytest.mark.parametrize("maker", ["decoder", "transformers"])
+@pytest.mark.parametrize("model", REAL)
+def test_steps_hold_what_the_plan_says(model: str, maker: str) -> None:
+    shape = {"model": model, **REAL[model], "batch": 2}
+    for kind, load in (
+        ("model_decode", {"cached_tokens": 40}),
+        ("model_prefill", {"new_tokens": 8}),
+    ):
+        prepared = steps.prepare(kind, maker, shape | load, "fp32", HOST)
+        assert [check for check in prepared.checks if not check.passed] == []
+        with torch.no_grad():
+            assert torch.isfinite(prepared.call()).all()
+
+
+def test_an_extra_column_of_the_convolution_is_said() -> None:
+    shape = {"model": "mamba2-2.7b", "layers": 2, "vocabulary": 512, "batch": 2}
+    prepared = steps.prepare(
+        "model_decode", "transformers", shape | {"cached_tokens": 9}, "fp32", HOST
+    )
+    shown, exact = prepared.checks[-2:]
+    assert (shown.rule, exact.rule) == ("shown", "equal")
+    columns = 2 * 2 * (5120 + 2 * 128) * 4
+    assert shown.measured - shown.predicted == columns
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "dtype"),
+    [
+        ("weights", {"model": "smollm2-135m", "layers": 4}, "bf16"),
+        ("weights", {"model": "gpt-oss-20b", "layers": 1, "vocabulary": 512, "experts": 4,
+                     "weights": "checkpoint"}, "bf16"),
+        ("weights", {"model": "qwen2.5-0.5b", "layers": 2, "weights": "fp8_block"}, "bf16"),
+        ("weights", {"model": "qwen2.5-0.5b", "layers": 2, "weights": "int4"}, "bf16"),
+        ("cache", {"model": "gemma-3-1b", "batch": 2, "context": 700}, "bf16"),
+        ("cache", {"model": "llama-3.1-8b", "batch": 1, "context": 99, "kv_dtype": "fp8"}, "bf16"),
+        ("cache", {"model": "mamba2-780m", "batch": 1, "context": 99}, "fp32"),
+        ("paged_cache", {"model": "qwen2.5-0.5b", "batch": 3, "context": 100, "block_tokens": 16},
+         "bf16"),
+        ("attention_peak", {"batch": 1, "query_heads": 8, "kv_heads": 2, "head_dim": 64,
+                            "new_tokens": 1024}, "fp32"),
+    ],
+)  # fmt: skip
+def test_the_allocator_gives_what_was_predicted(kind: str, shape: Any, dtype: str) -> None:
+    checks = CHECKS[kind](shape, dtype, HOST)
+    assert len(checks) >= 2
+    assert [check for check in checks if not check.passed] == []
+
+
+def test_a_wrong_prediction_would_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    before: Callable[..., int] = Model.weights_bytes
+    monkeypatch.setattr(Model, "weights_bytes", lambda *a, **k: before(*a, **k) + 1)
+    checks = CHECKS["weights"]({"model": "smollm2-135m", "layers": 1}, "bf16", HOST)
+    assert all(not check.passed for check in checks)
+
+
+def test_the_watch_sees_temporaries_and_what_stays() -> None:
+    with watched(HOST) as seen:
+        kept = torch.zeros(1000)
+        torch.zeros(3000).sum()
+    assert seen.net_bytes == kept.nbytes == 4000
+    assert seen.peak_bytes >= 16000
+
+
+def test_random_data_is_finite() -> None:
+    for dtype in (torch.float32, torch.bfloat16, torch.float8_e4m3fn, torch.uint8):
+        tensor = filled((3, 700_000), dtype, HOST)
+        assert torch.isfinite(tensor.float()).all()
+        assert tensor.float().std() > 0
+
+
+def test_weights_of_a_rank() -> None:
+    model, execution = load_model("smollm2-135m"), execution_of("bf16", tp=3)
+    short = cut(model, layers=2, vocabulary=600)
+    held = sum(each.nbytes for each in weight_tensors(short, execution, HOST))
+    assert held == short.weights_bytes(execution, tp=3) < short.weights_bytes(execution)
+
+
+def test_flop_check() -> None:
+    shape = {"model": "llama-3.2-1b", "layers": 1, "vocabulary": 256, "batch": 1, "new_tokens": 16}
+    assert all(check.passed for check in check_flop(shape, "fp32", HOST))

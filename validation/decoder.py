@@ -1,0 +1,178 @@
+"""A decoder with random weights, built from any description that the planner has of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from planner.model import Execution, Model
+from planner.model.embedding import Embedding, Head
+from planner.model.feed_forward import Dense, MixtureOfExperts
+from planner.model.mixers.attention import Attention
+from planner.model.mixers.state_space import Mamba2
+from planner.model.norm import Norm
+from planner.model.part import Part
+from validation.allocation import cache_tensors, dtype_of, filled
+from validation.blocks import AttentionBlock, Caches, DenseBlock, MixtureBlock, NormBlock, Rotation
+from validation.operations import NoModelError
+from validation.state_space_block import StateSpaceBlock
+
+_BLOCKS: dict[type, Callable[..., nn.Module]] = {
+    Attention: AttentionBlock,
+    Dense: DenseBlock,
+    Mamba2: StateSpaceBlock,
+    MixtureOfExperts: MixtureBlock,
+    Norm: NormBlock,
+}
+_ROTATION_BASE = 10_000.0
+
+
+def _block(part: Part, **where: Any) -> nn.Module:
+    if type(part) not in _BLOCKS:
+        raise NoModelError("no PyTorch module of this part yet", where=type(part).__name__)
+    return _BLOCKS[type(part)](part, **where)
+
+
+class _Ends(nn.Module):
+    """Token table and head, which may share their matrix."""
+
+    def __init__(self, embedding: Embedding, head: Head, **where: Any) -> None:
+        super().__init__()
+        hidden = embedding.hidden
+        self.tokens = nn.Embedding(embedding.vocabulary, embedding.width, **where)
+        self.positions: nn.Embedding | None = None
+        self.entry: nn.Linear | None = None
+        self.norm: NormBlock | None = None
+        self.exit: nn.Linear | None = None
+        if embedding.positions:
+            self.positions = nn.Embedding(embedding.positions, hidden, **where)
+        if embedding.width != hidden:
+            self.entry = nn.Linear(embedding.width, hidden, bias=False, **where)
+        if embedding.norm:
+            self.norm = NormBlock(Norm(kind="layer_norm", width=hidden), **where)
+        if head.width != hidden:
+            self.exit = nn.Linear(hidden, head.width, bias=False, **where)
+        shape = (head.vocabulary, head.width)
+        self.matrix = None if head.tied else nn.Parameter(torch.empty(shape, **where))
+        self.bias = nn.Parameter(torch.zeros(head.vocabulary, **where)) if head.bias else None
+
+    def embed(self, ids: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        x = self.tokens(ids)
+        x = x if self.entry is None else self.entry(x)
+        x = x if self.positions is None else x + self.positions(positions)
+        return x if self.norm is None else self.norm(x)
+
+    def logits(self, x: torch.Tensor) -> torch.Tensor:
+        x = x if self.exit is None else self.exit(x)
+        return functional.linear(
+            x, self.tokens.weight if self.matrix is None else self.matrix, self.bias
+        )
+
+
+class Decoder(nn.Module):
+    """A whole model; every layer normalises, mixes and adds to the residual stream.
+
+    Parameters
+    ----------
+    model : Model
+        The planner's description.
+    execution : Execution
+        Gives the dtype of the stream, in which everything is kept, and that of the cache.
+    device : torch.device
+        Where it lives.
+    """
+
+    def __init__(self, model: Model, execution: Execution, device: torch.device) -> None:
+        super().__init__()
+        self.model = model
+        self.execution = execution
+        self.device = device
+        where: dict[str, Any] = {"device": device, "dtype": dtype_of(execution.stream)}
+        self.ends = _Ends(model.embedding, model.head, **where)
+        layers = (*(part for layer in model.layers for part in layer.parts), *model.final)
+        self.parts = layers
+        self.blocks = nn.ModuleList(_block(part, **where) for part in layers)
+        self._tables: dict[int, Rotation] = {}
+
+    @torch.no_grad()
+    def randomised(self) -> Decoder:
+        """Fill every matrix with random numbers.
+
+        Returns
+        -------
+        Decoder
+            Itself.
+        """
+        for parameter in self.parameters():
+            if parameter.dim() > 1:
+                parameter.copy_(filled(parameter.shape, parameter.dtype, self.device))
+        return self.eval()
+
+    def caches(self, batch: int, context: int) -> list[Caches]:
+        """Return empty caches.
+
+        Parameters
+        ----------
+        batch, context : int
+            Sequences, and tokens of each. [1], [tokens]
+
+        Returns
+        -------
+        list of tuple of torch.Tensor
+            One entry per part, empty for those that remember nothing.
+        """
+        return [
+            tuple(
+                tensor
+                for cache in part.caches()
+                for tensor in cache_tensors(
+                    cache, self.execution, batch=batch, context=context, device=self.device
+                )
+            )
+            for part in self.parts
+        ]
+
+    def forward(self, ids: torch.Tensor, caches: list[Caches], cached: int = 0) -> torch.Tensor:
+        """Read new tokens and return the logits after the last of them.
+
+        Parameters
+        ----------
+        ids : torch.Tensor
+            ``(batch, new_tokens)``.
+        caches : list of tuple of torch.Tensor
+            As :meth:`caches` makes them; changed in place.
+        cached : int
+            Tokens seen before. [tokens]
+
+        Returns
+        -------
+        torch.Tensor
+            ``(batch, vocabulary)``.
+        """
+        positions = torch.arange(cached, cached + ids.shape[1], device=self.device)
+        x = normed = self.ends.embed(ids, positions)
+        for part, block, kept in zip(self.parts, self.blocks, caches, strict=True):
+            if isinstance(part, Norm):
+                normed = block(x)
+                continue
+            if isinstance(part, Attention):
+                mixed = block(normed, kept, cached, self._rotation(part, positions))
+            elif kept:
+                mixed = block(normed, kept, cached)
+            else:
+                mixed = block(normed)
+            x = normed = x + mixed
+        return self.ends.logits(normed[:, -1])
+
+    def _rotation(self, part: Attention, positions: torch.Tensor) -> Rotation | None:
+        if not part.rotary:
+            return None
+        half = (part.rotary_dim or part.head_dim) // 2
+        steps = torch.arange(half, device=self.device, dtype=torch.float32)
+        angles = positions[:, None] * _ROTATION_BASE ** (-steps / half)
+        dtype = dtype_of(self.execution.stream)
+        return angles.cos().to(dtype), angles.sin().to(dtype)

@@ -1,0 +1,257 @@
+"""From a case to the planner's operations.
+
+Nothing is counted here: a part of a model is built with the case's shape and asked what it does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from planner.errors import PrecisionError, ScenarioError
+from planner.model import Execution, Layout, Operation, Step
+from planner.model.feed_forward import MixtureOfExperts
+from planner.model.mixers.attention import Attention
+from planner.model.mixers.state_space import Mamba2
+from planner.model.operation import all_reduce, elementwise, gemm
+from planner.model.storage import (
+    BF16,
+    CACHE_FORMATS,
+    COMPUTE_FORMATS,
+    FP16,
+    FP32,
+    WEIGHT_FORMATS,
+    Format,
+    WeightScheme,
+)
+from planner.model.tensor import linear
+
+Shape = Mapping[str, Any]
+Counted = tuple[str, Operation, int]
+"""Layer, operation, occurrences."""
+
+
+class NoModelError(ScenarioError):
+    """The planner has no model of this kind of operation yet."""
+
+
+_STREAMS: dict[str, Format] = {"fp32": FP32, "bf16": BF16, "fp16": FP16, "half": FP16}
+# As measured → format of the weights, and of the operand they are multiplied with.
+_QUANTISED: dict[str, tuple[str, Format]] = {
+    "fp8": ("fp8", COMPUTE_FORMATS["fp8"]),
+    "fp8_block": ("fp8_block", COMPUTE_FORMATS["fp8"]),
+    "int8": ("int8", COMPUTE_FORMATS["int8"]),
+    "int8_wo": ("int8", BF16),
+    "int4_wo": ("int4", BF16),
+    "sq": ("int8", COMPUTE_FORMATS["int8"]),
+    "nvfp4": ("nvfp4", WEIGHT_FORMATS["nvfp4"]),
+    "w4a16_mxfp4": ("mxfp4", BF16),
+    "w4a8_mxfp4_mxfp8": ("mxfp4", COMPUTE_FORMATS["fp8"]),
+}
+
+
+def execution_of(dtype: str, *, kv_dtype: str | None = None, tp: int = 1) -> Execution:
+    """Return the conditions under which something was measured.
+
+    Parameters
+    ----------
+    dtype : str
+        As in tables of operations.
+    kv_dtype : str, optional
+        Format of the cache; that of the stream without it.
+    tp : int
+        Tensor-parallel ranks. [1]
+
+    Returns
+    -------
+    Execution
+        Formats and layout.
+
+    Raises
+    ------
+    PrecisionError
+        A format is not known.
+
+    Examples
+    --------
+    >>> execution_of("fp8_block").weights.name, execution_of("fp32").stream.name
+    ('fp8_block', 'fp32')
+    """
+    known = (*_STREAMS, *_QUANTISED)
+    if dtype not in known:
+        raise PrecisionError("unknown dtype", where="dtype", got=dtype, allowed=", ".join(known))
+    stream = _STREAMS.get(dtype, BF16)
+    weights, operand = _QUANTISED.get(dtype, (stream.name, stream))
+    if kv_dtype and kv_dtype not in CACHE_FORMATS:
+        allowed = ", ".join(CACHE_FORMATS)
+        raise PrecisionError("unknown cache", where="kv_dtype", got=kv_dtype, allowed=allowed)
+    return Execution(
+        weights=WeightScheme(base=stream, quantised=WEIGHT_FORMATS[weights]),
+        activations=operand,
+        stream=stream,
+        cache=CACHE_FORMATS[kv_dtype] if kv_dtype else stream,
+        layout=Layout(tp=tp),
+    )
+
+
+def _one(operations: tuple[Operation, ...], kind: str) -> tuple[Counted, ...]:
+    return tuple(("", operation, 1) for operation in operations if operation.kind == kind)
+
+
+def step_of(shape: Shape, *, decode: bool) -> Step:
+    """Return the forward pass that a shape describes.
+
+    Parameters
+    ----------
+    shape : mapping
+        ``batch``, ``cached_tokens`` and, for a prefill, ``new_tokens``.
+    decode : bool
+        Whether each sequence makes one token.
+
+    Returns
+    -------
+    Step
+        ``cached_tokens`` are those before the new ones.
+
+    Examples
+    --------
+    >>> step_of({"batch": 2, "cached_tokens": 127}, decode=True).tokens
+    2
+    """
+    batch, cached = int(shape["batch"]), int(shape.get("cached_tokens") or 0)
+    if decode:
+        return Step(batch=batch, new_tokens=1, cached_tokens=cached, phase="decode")
+    return Step.prefill(batch, int(shape["new_tokens"]), cached)
+
+
+def _gemm(kind: str, shape: Shape, execution: Execution) -> tuple[Counted, ...]:
+    weights = linear("weight", int(shape["n"]), int(shape["k"]))
+    return (("", gemm(kind, weights, int(shape["m"]), execution), 1),)
+
+
+def _attention(kind: str, shape: Shape, execution: Execution) -> tuple[Counted, ...]:
+    if shape.get("causal") in (False, "False", "false", 0):
+        raise NoModelError("no model of attention without a causal mask yet", where=kind)
+    heads, width = int(shape["query_heads"]), int(shape["head_dim"])
+    window = shape.get("window")
+    part = Attention(
+        hidden=heads * width,
+        query_heads=heads,
+        kv_heads=int(shape["kv_heads"]),
+        head_dim=width,
+        window=int(window) if window else None,
+    )
+    return _one(part.operations(step_of(shape, decode=kind.endswith("decode")), execution), kind)
+
+
+def _moe(kind: str, shape: Shape, execution: Execution) -> tuple[Counted, ...]:
+    if int(shape.get("ep") or 1) > 1:
+        raise NoModelError("no model of expert parallelism yet", where=kind)
+    part = MixtureOfExperts(
+        hidden=int(shape["hidden"]),
+        intermediate=int(shape["intermediate"]),
+        experts=int(shape["experts"]),
+        top_k=int(shape["top_k"]),
+        gated=shape.get("gated") in (True, "True", "true", 1),
+    )
+    layout = Layout(tp=int(shape.get("tp") or 1))
+    step = Step.prefill(1, int(shape["tokens"]))
+    return _one(part.operations(step, replace(execution, layout=layout)), kind)
+
+
+def _state_space(kind: str, shape: Shape, execution: Execution) -> tuple[Counted, ...]:
+    variant = shape.get("variant")
+    if variant != "mamba2":
+        raise NoModelError("no model of this state space yet", where=kind, got=variant)
+    heads, head_dim = int(shape["heads"]), int(shape["head_dim"])
+    part = Mamba2(
+        hidden=int(shape.get("hidden") or heads * head_dim // 2),
+        heads=heads,
+        head_dim=head_dim,
+        groups=int(shape["groups"]),
+        state_dim=int(shape["state_dim"]),
+        conv_kernel=int(shape.get("conv_kernel") or 4),
+    )
+    return _one(part.operations(step_of(shape, decode=kind.endswith("decode")), execution), kind)
+
+
+def _elementwise(kind: str, shape: Shape, execution: Execution) -> tuple[Counted, ...]:
+    """The bytes that a table gives; without them, as many columns written as read."""
+    if shape.get("total_bytes"):
+        return _moved(kind, shape, execution)
+    width = int(shape["width"])
+    return (("", elementwise(kind, int(shape["tokens"]), width, width, execution), 1),)
+
+
+def _moved(kind: str, shape: Shape, execution: Execution) -> tuple[Counted, ...]:
+    """Half of the bytes read and half written: only their sum matters."""
+    elements = int(shape["total_bytes"]) // execution.stream_bytes
+    read = elements // 2
+    return (("", elementwise(kind, 1, read, elements - read, execution), 1),)
+
+
+def _all_reduce(kind: str, shape: Shape, execution: Execution) -> tuple[Counted, ...]:
+    if int(shape.get("nodes") or 1) > 1:
+        raise NoModelError("no model of collectives over several nodes yet", where=kind)
+    ranks = replace(execution, layout=Layout(tp=int(shape["ranks"])))
+    elements = int(shape["message_bytes"]) // execution.stream_bytes
+    return (("", all_reduce(kind, 1, elements, ranks), 1),)
+
+
+_KINDS: dict[str, Callable[[str, Shape, Execution], tuple[Counted, ...]]] = {
+    "gemm": _gemm,
+    "attention_prefill": _attention,
+    "attention_decode": _attention,
+    "moe": _moe,
+    "state_space_prefill": _state_space,
+    "state_space_decode": _state_space,
+    "short_convolution_prefill": _state_space,
+    "short_convolution_decode": _state_space,
+    "elementwise": _elementwise,
+    "memory_copy": _moved,
+    "all_reduce": _all_reduce,
+}
+
+
+def operations_of(kind: str, shape: Shape, execution: Execution) -> tuple[Counted, ...]:
+    """Return the planner's operations of a case.
+
+    Parameters
+    ----------
+    kind : str
+        Kind of operation.
+    shape : mapping
+        Its shape columns; cells may be text, as in a table.
+    execution : Execution
+        Formats.
+
+    Returns
+    -------
+    tuple
+        Layer, operation and occurrences.
+
+    Raises
+    ------
+    NoModelError
+        The planner has no model of it yet.
+    ScenarioError
+        A shape column is missing or unusable.
+
+    Examples
+    --------
+    >>> ((_, operation, _),) = operations_of(
+    ...     "gemm", {"m": 1, "n": 4096, "k": 4096}, execution_of("bf16")
+    ... )
+    >>> operation.flop
+    33554432
+    """
+    if kind not in _KINDS:
+        raise NoModelError("no model of this kind yet", where=kind)
+    try:
+        found = _KINDS[kind](kind, shape, execution)
+    except (KeyError, ValueError, TypeError) as error:
+        raise ScenarioError(f"unusable shape ({error})", where=kind, got=dict(shape)) from error
+    if not found:
+        raise NoModelError("no model of this kind yet", where=kind)
+    return found
