@@ -57,7 +57,7 @@ AnyPart = Annotated[
     Field(discriminator="kind"),
 ]
 Blocks = Annotated[
-    dict[Name, Annotated[tuple[AnyPart, ...], Field(max_length=100)]],
+    dict[Name, Annotated[tuple[AnyPart, ...], Field(min_length=1, max_length=100)]],
     Field(min_length=1, max_length=MOST_LAYERS),
 ]
 HuggingFaceId = Annotated[
