@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from planner.arrays import Numeric, minimum
@@ -209,17 +209,25 @@ class RankMemory:
         return Explanation(
             figure="activations_bytes",
             meaning="The most that activations of one step take at once on a device.",
-            formula="tokens · residual + max(tokens · widest operation, rows · logits)",
+            formula="tokens · residual + max(tokens · widest operation, rows · logits"
+            + (", rows · other sequence)" if peak.sequence_bytes else ")"),
             substituted=f"{tokens:,} · {peak.residual_bytes:,} + max({tokens:,} · "
-            f"{peak.widest_bytes:,}, {sequences:,} · {peak.logits_bytes:,})",
+            f"{peak.widest_bytes:,.0f}, {sequences:,} · {peak.logits_bytes:,}"
+            + (f", {sequences:,} · {peak.sequence_bytes:,.0f})" if peak.sequence_bytes else ")"),
             value=int(peak.bytes(tokens, sequences)),
             unit="bytes",
             terms=(
                 Term(label="residual stream", value=peak.residual_bytes * tokens),
                 Term(label=f"widest operation: {peak.widest}", value=peak.widest_bytes * tokens),
                 Term(label="logits with an fp32 copy", value=peak.logits_bytes * sequences),
+                *self._explain_sequences(sequences),
             ),
         )
+
+    def _explain_sequences(self, sequences: int) -> Iterable[Term]:
+        size = self.activations.sequence_bytes
+        if size:
+            yield Term(label="work on another sequence", value=size * sequences)
 
     def _explain_total(self, context: int, sequences: int) -> Explanation:
         use = self.use(context, sequences)

@@ -37,7 +37,7 @@ _IN_ROWS = {
 }  # fmt: skip
 
 Blocks = Annotated[
-    dict[Name, Annotated[tuple[AnyPart, ...], Field(max_length=100)]],
+    dict[Name, Annotated[tuple[AnyPart, ...], Field(min_length=1, max_length=100)]],
     Field(min_length=1, max_length=MOST_LAYERS),
 ]
 HuggingFaceId = Annotated[

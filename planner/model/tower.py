@@ -118,7 +118,8 @@ class Tower:
         conditions = execution if self.name == ENCODER else self._apart(execution)
         for layer, part, count in self.parts:
             for operation in part.operations(own, conditions):
-                yield layer, operation, count
+                weights = operation.weight_bytes * beginning
+                yield layer, replace(operation, weight_bytes=weights), count
 
     def _apart(self, execution: Execution) -> Execution:
         tp = execution.layout.tp

@@ -24,7 +24,6 @@ ENTRIES = json.loads(
 )
 BY_NAME = {entry["name"]: entry["config"] for entry in ENTRIES}
 
-
 KINDS_OF_PART = {
     part.__dataclass_fields__["kind"].default for part in get_args(get_args(AnyPart)[0])
 } | {"mamba", "rwkv"}

@@ -91,10 +91,14 @@ ENCODERS: dict[str, dict[str, Any]] = {
     "distilbert": {"dim": 64, "hidden_dim": 96},
     "electra": {"embedding_size": 32},
     "modernbert": {"local_attention": 8, "cls_token_id": 1, "sep_token_id": 2},
+    "camembert": {},
     "roberta": {},
+    "xlm-roberta": {},
 }
 BOTH: dict[str, dict[str, Any]] = {
     "bart": SIDES,
+    "mbart": SIDES,
+    "mt5": {"d_kv": 8, "d_ff": 96, "num_decoder_layers": 3},
     "t5": {"d_kv": 8, "d_ff": 96, "num_decoder_layers": 3},
     "whisper": {
         **SIDES,

@@ -2,7 +2,7 @@
 
 ``block_configs`` says for each layer how many query heads share a KV head, how wide its
 feed-forward part is as a multiple of the hidden width, and whether one of the two is left out or is
-one matrix. A part that is left out takes its norm with it.
+one matrix. A part that is left out takes its norm with it; a layer without parts is none.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def read(config: Config) -> Architecture:
     Returns
     -------
     Architecture
-        As ``block_configs`` says, layer by layer.
+        As ``block_configs`` says, layer by layer; layers that do nothing are left out.
 
     Raises
     ------
@@ -59,6 +59,7 @@ def read(config: Config) -> Architecture:
             ("full" if any(isinstance(p, Attention) for p in first) else "no-attention", parts)
             for first, second in rows
             for parts in [(*first, *second)]
+            if parts
         ),
         hidden=hidden,
         tied=False,

@@ -17,7 +17,7 @@ from planner.model.part import Part
 from planner.model.projection import Projection, Table
 
 
-@family("phi4_multimodal", "phi4mm", architectures=("Phi4MultimodalForCausalLM",))
+@family("phi4_multimodal", architectures=("Phi4MultimodalForCausalLM",))
 def read(config: Config) -> Architecture:
     """Read a Phi-4-multimodal configuration.
 

@@ -191,8 +191,10 @@ class CrossAttention:
             width = self._queries(self.head_dim).units_on_rank(tp) * self.head_dim
             operations.append(elementwise("cross_attn.q_norm", tokens, width, width, execution))
         if step.phase == "prefill":
-            rows = step.batch * (1 - minimum(step.cached_tokens, 1)) * self.source_tokens
-            operations.append(gemm("cross_attn.kv_proj", self._source(), rows, execution))
+            beginning = 1 - minimum(step.cached_tokens, 1)
+            rows = step.batch * beginning * self.source_tokens
+            made = gemm("cross_attn.kv_proj", self._source(), rows, execution)
+            operations.append(replace(made, weight_bytes=made.weight_bytes * beginning))
             operations.append(self._cache_update(rows, execution))
         operations.append(self._attention(step, execution))
         operations.append(gemm("cross_attn.o_proj", self._output(), tokens, execution))
