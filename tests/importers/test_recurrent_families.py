@@ -16,7 +16,7 @@ from planner.importers import import_config, read_json
 from planner.model import Model, Step
 from planner.model.description import model_from_description, model_to_description
 from planner.model.execution import half
-from planner.model.feed_forward import Dense
+from planner.model.feed_forward import Dense, MixtureOfExperts
 from planner.model.mixers.attention import Attention
 from planner.model.mixers.convolution import ShortConvolution
 from planner.model.mixers.latent import LatentAttention
@@ -137,12 +137,8 @@ def test_recurrent_gemma_halves_its_feed_forward_width() -> None:
     assert default.parameters == 2_010_263_040
 
 
-@pytest.mark.parametrize(
-    ("name", "uses"), [("zamba-7b-v1", 13), ("zamba2-default", 9)]
-)
-def test_shared_blocks_count_once_and_cache_at_each_use(
-    name: str, uses: int
-) -> None:
+@pytest.mark.parametrize(("name", "uses"), [("zamba-7b-v1", 13), ("zamba2-default", 9)])
+def test_shared_blocks_count_once_and_cache_at_each_use(name: str, uses: int) -> None:
     model = load(name)
     blocks = parts(model, SharedBlock)
     assert len(blocks) == uses
@@ -184,9 +180,7 @@ def test_one_layer_of_nemotron_h_is_one_part() -> None:
 def test_nemotron_3_ultra_has_experts_on_a_latent() -> None:
     model = load("nvidia-nemotron-3-ultra-550b-a55b-bf16")
     assert model.mtp_parameters == 11_215_609_856
-    assert {part.latent for layer in model.layers for part in layer.parts if part.kind == "moe"} == {
-        2048
-    }
+    assert {part.latent for part in parts(model, MixtureOfExperts)} == {2048}
 
 
 def test_jamba_attends_once_in_eight_layers() -> None:
@@ -280,3 +274,51 @@ def test_a_strange_value_ends_in_a_model_or_a_typed_error(data: st.DataObject) -
     else:
         refusal = ""
     assert "\n" not in refusal
+
+
+# --- the real files, where the folder lies beside the checkout ---
+
+ALSO_OURS = {
+    "falcon_mamba", "bamba", "lfm2", "lfm2_moe", "qwen3_5", "qwen3_5_text", "qwen3_5_moe",
+    "qwen3_5_moe_text", "minimax", "minimax_text_01", "kimi_k3", "nemotron_h_puzzle", "rwkv",
+    "rwkv5", "rwkv6", "rwkv7", "gla", "xlstm", "stripedhyena",
+}  # fmt: skip
+SECONDS_EACH = 0.05
+
+
+@pytest.fixture(scope="module")
+def real_files(shared_data: Path) -> list[dict[str, Any]]:
+    folder = shared_data / "hf_configs"
+    index = json.loads((folder / "INDEX.json").read_text(encoding="utf-8"))
+    ours = ALSO_OURS | {entry["config"]["model_type"] for entry in ENTRIES}
+    return [
+        {**entry, "path": folder / entry["file"]} for entry in index if entry["model_type"] in ours
+    ]
+
+
+def test_real_files_are_exact(real_files: list[dict[str, Any]]) -> None:
+    wrong = []
+    for entry in real_files:
+        config = read_json(entry["path"])
+        if "quantization_config" in config or not isinstance(entry["params_total"], int):
+            continue
+        model = import_config(config, where=entry["file"], weights_given=True)
+        towers = (entry["params_vision"] or 0) + (entry["params_audio"] or 0)
+        beside = sum(getattr(tower, "parameters", 0) for tower in getattr(model, "towers", ()))
+        if model.parameters not in {entry["params_total"], entry["params_total"] - towers + beside}:
+            wrong.append((entry["file"], model.parameters, entry["params_total"]))
+    assert wrong == []
+
+
+def test_real_files_are_read_at_once(real_files: list[dict[str, Any]]) -> None:
+    configs = [read_json(entry["path"]) for entry in real_files]
+    start = time.perf_counter()
+    for config in configs:
+        try:
+            import_config(config, where="config.json", weights_given=True)
+        except PlannerError as error:
+            refused = str(error)
+        else:
+            refused = ""
+        assert "\n" not in refused
+    assert time.perf_counter() - start < SECONDS_EACH * len(configs)

@@ -220,10 +220,10 @@ def held_bytes(cache: Any, model: Any) -> int:
 def expected_bytes(model: Model, tokens: int, family: str) -> int:
     """Bytes of our caches, sized as the reference sizes its own."""
     total = 0
+    own = OWN_STATE_FORMAT.get(family, "fp32")
     for part in (part for layer in model.layers for part in layer.parts):
-        if hasattr(part, "state_format"):
-            part = replace(part, state_format=OWN_STATE_FORMAT.get(family, "fp32"))
-        for cache in part.caches():
+        sized = replace(part, state_format=own) if hasattr(part, "state_format") else part
+        for cache in sized.caches():
             window = getattr(cache, "window", None)
             seen = min(tokens, window - 1) if window else tokens
             kept = cache.sequence_bytes(seen, half(), tp=1)
