@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from planner.model.bounds import Name, Size
+from planner.model.bounds import Flag, Name, Size
 from planner.model.execution import Execution
 from planner.model.layout import Section
 from planner.model.operation import Operation, elementwise, gemm
@@ -87,7 +87,7 @@ class OutputGate(Stateless):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InnerNorm(Stateless):
-    """An RMSNorm within another part, over a vector that is not the residual stream.
+    """A norm within another part, over a vector that is not the residual stream.
 
     Parameters
     ----------
@@ -95,14 +95,17 @@ class InnerNorm(Stateless):
         Length of the vector. [elements]
     name : str
         Module name.
+    bias : bool
+        Whether it shifts, as LayerNorm does, besides scaling.
     """
 
     kind: Literal["inner_norm"] = "inner_norm"
     width: Size
     name: Name
+    bias: Flag = False
 
     def tensors(self) -> tuple[Tensor, ...]:
-        """Return the scale.
+        """Return scale and, if there is one, shift.
 
         Returns
         -------
@@ -114,7 +117,8 @@ class InnerNorm(Stateless):
         >>> InnerNorm(width=3584, name="routed_expert_norm").tensors()[0].elements
         3584
         """
-        return (Tensor(f"{self.name}.weight", (self.width,), "norm"),)
+        names = ("weight", "bias") if self.bias else ("weight",)
+        return tuple(Tensor(f"{self.name}.{name}", (self.width,), "norm") for name in names)
 
     def operations(self, step: Step, execution: Execution) -> tuple[Operation, ...]:
         """Return one pass over the vector of every token.

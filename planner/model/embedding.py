@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from planner.arrays import Numeric
 from planner.model.bounds import Count, Flag, Name, Size
@@ -41,6 +43,9 @@ class Embedding(Stateless):
         Width of positions, types and norm; ``hidden`` without it. [elements]
     projection_bias : bool
         Whether the projection to the residual stream has a bias.
+    axes : tuple of (int, int)
+        Rows and width of one table per axis, where a position is a point of a grid and its vector
+        what the tables say about its coordinates, side by side; empty without. [1], [elements]
     """
 
     kind: Literal["embedding"] = "embedding"
@@ -52,6 +57,7 @@ class Embedding(Stateless):
     norm: Flag = False
     position_width: Size | None = None
     projection_bias: Flag = False
+    axes: Annotated[tuple[tuple[Size, Size], ...], Field(max_length=4)] = ()
 
     def tensors(self) -> tuple[Tensor, ...]:
         """Return the tables.
@@ -73,6 +79,10 @@ class Embedding(Stateless):
         for name, rows in (("embed_positions", self.positions), ("embed_types", self.types)):
             if rows:
                 tensors.append(Tensor(f"{name}.weight", (rows, beside), "position"))
+        tensors.extend(
+            Tensor(f"embed_positions.weights.{axis}", (rows, wide), "position")
+            for axis, (rows, wide) in enumerate(self.axes)
+        )
         tensors.extend(self._projection())
         if self.norm:
             tensors.append(Tensor("embed_norm.weight", (beside,), "norm"))

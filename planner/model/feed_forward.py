@@ -147,6 +147,8 @@ class MixtureOfExperts(Stateless):
         for experts on the residual stream. [elements]
     latent_norm : bool
         Whether there are norms before and after the routed experts within the projections.
+    name : str
+        Module name.
     """
 
     kind: Literal["moe"] = "moe"
@@ -164,6 +166,7 @@ class MixtureOfExperts(Stateless):
     zero_experts: Count = 0
     latent: Count = 0
     latent_norm: Flag = False
+    name: Name = "mlp"
 
     @property
     def choices(self) -> int:
@@ -175,9 +178,12 @@ class MixtureOfExperts(Stateless):
         """Width of what routed experts read and return. [elements]."""
         return self.latent or self.hidden
 
+    def _at(self, name: str) -> str:
+        return f"{self.name}.{name}"
+
     def _shared_gate(self) -> tuple[Tensor, ...]:
         gated = self.shared_gate
-        return linear("mlp.shared_gate", 1, self.hidden, role="router") if gated else ()
+        return linear(self._at("shared_gate"), 1, self.hidden, role="router") if gated else ()
 
     def _shared(self) -> Dense | None:
         if not self.shared_intermediate:
@@ -186,36 +192,36 @@ class MixtureOfExperts(Stateless):
             hidden=self.hidden,
             intermediate=self.shared_intermediate,
             gated=self.gated,
-            name="mlp.shared_experts",
+            name=self._at("shared_experts"),
         )
 
     def _router(self) -> tuple[Tensor, ...]:
-        return linear("mlp.router", self.choices, self.hidden, bias=self.router_bias, role="router")
+        return linear(
+            self._at("router"), self.choices, self.hidden, bias=self.router_bias, role="router"
+        )
 
     def _buffers(self) -> tuple[Tensor, ...]:
-        buffers = []
+        buffers: list[tuple[str, tuple[int, ...]]] = []
         if self.correction_bias:
-            name = "mlp.router.e_score_correction_bias"
-            buffers.append(Tensor(name, (self.choices,), "buffer"))
+            buffers.append(("router.e_score_correction_bias", (self.choices,)))
         if self.hash_vocabulary:
-            shape = (self.hash_vocabulary, self.top_k)
-            buffers.append(Tensor("mlp.router.tid2eid", shape, "buffer"))
-        return tuple(buffers)
+            buffers.append(("router.tid2eid", (self.hash_vocabulary, self.top_k)))
+        return tuple(Tensor(self._at(name), shape, "buffer") for name, shape in buffers)
 
     def _latent(self) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """Return the projections to and from the width of the routed experts."""
         if not self.latent:
             return (), ()
         return (
-            linear("mlp.latent_in", self.latent, self.hidden),
-            linear("mlp.latent_out", self.hidden, self.latent),
+            linear(self._at("latent_in"), self.latent, self.hidden),
+            linear(self._at("latent_out"), self.hidden, self.latent),
         )
 
     def _latent_norms(self) -> tuple[Tensor, ...]:
         if not self.latent_norm:
             return ()
         return tuple(
-            Tensor(f"mlp.{name}.weight", (self.expert_hidden,), "norm")
+            Tensor(self._at(f"{name}.weight"), (self.expert_hidden,), "norm")
             for name in ("pre_expert_norm", "post_expert_norm")
         )
 
@@ -227,14 +233,14 @@ class MixtureOfExperts(Stateless):
         wide = factor * self.intermediate
         tensors = [
             Tensor(
-                "mlp.experts.gate_up_proj" if self.gated else "mlp.experts.up_proj",
+                self._at("experts.gate_up_proj") if self.gated else self._at("experts.up_proj"),
                 (self.experts, wide, self.expert_hidden),
                 "expert",
                 Split(1, (columns,)),
                 visited,
             ),
             Tensor(
-                "mlp.experts.down_proj",
+                self._at("experts.down_proj"),
                 (self.experts, self.expert_hidden, self.intermediate),
                 "expert",
                 Split(2, (rows,)),
@@ -245,8 +251,8 @@ class MixtureOfExperts(Stateless):
             split = Split(1, (columns,))
             out_bias = (self.experts, self.expert_hidden)
             tensors += [
-                Tensor("mlp.experts.in_bias", (self.experts, wide), "bias", split, visited),
-                Tensor("mlp.experts.out_bias", out_bias, "bias", None, visited),
+                Tensor(self._at("experts.in_bias"), (self.experts, wide), "bias", split, visited),
+                Tensor(self._at("experts.out_bias"), out_bias, "bias", None, visited),
             ]
         return tuple(tensors)
 
@@ -352,20 +358,20 @@ class MixtureOfExperts(Stateless):
         704643072
         """
         tokens = step.tokens
-        operations = [gemm("mlp.router", self._router(), tokens, execution)]
+        operations = [gemm(self._at("router"), self._router(), tokens, execution)]
         into, out_of = self._latent()
         if into:
-            operations.append(gemm("mlp.latent_in", into, tokens, execution))
+            operations.append(gemm(self._at("latent_in"), into, tokens, execution))
         operations.append(self._expert_products(tokens, execution))
         if out_of:
-            operations.append(gemm("mlp.latent_out", out_of, tokens, execution))
+            operations.append(gemm(self._at("latent_out"), out_of, tokens, execution))
         shared = self._shared()
         alone = shared.operations(step, execution) if shared else ()
         operations += [op for op in alone if op.kind != "all_reduce"]
         if self.shared_gate:
-            operations.append(gemm("mlp.shared_gate", self._shared_gate(), tokens, execution))
+            operations.append(gemm(self._at("shared_gate"), self._shared_gate(), tokens, execution))
         if execution.layout.tp > 1:
-            operations.append(all_reduce("mlp.all_reduce", tokens, self.hidden, execution))
+            operations.append(all_reduce(self._at("all_reduce"), tokens, self.hidden, execution))
         return tuple(operations)
 
     def _expert_products(self, tokens: Numeric, execution: Execution) -> Operation:
@@ -376,8 +382,13 @@ class MixtureOfExperts(Stateless):
         stored = sum(execution.weights.tensor_bytes(part) for part in parts)
         visits = self.expert_visits(tokens)
         stream = execution.stream_bytes
+        shape = {
+            "tokens": tokens, "hidden": self.expert_hidden, "intermediate": self.intermediate,
+            "gated": self.gated, "experts": self.experts, "top_k": self.top_k, "tp": tp, "ep": 1,
+            "routing": "uniform",
+        }  # fmt: skip
         return Operation(
-            name="mlp.experts",
+            name=self._at("experts"),
             kind="moe",
             precision=operand.precision,
             flop=2 * visits * self.expert_hidden * (wide + narrow),
@@ -385,15 +396,5 @@ class MixtureOfExperts(Stateless):
             input_bytes=tokens * self.expert_hidden * operand.bits // 8,
             output_bytes=tokens * self.expert_hidden * stream,
             workspace_bytes=visits * (wide + narrow) * stream,
-            shape={
-                "tokens": tokens,
-                "hidden": self.expert_hidden,
-                "intermediate": self.intermediate,
-                "gated": self.gated,
-                "experts": self.experts,
-                "top_k": self.top_k,
-                "tp": tp,
-                "ep": 1,
-                "routing": "uniform",
-            },
+            shape=shape,
         )

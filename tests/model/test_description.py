@@ -142,7 +142,7 @@ def edit(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
         ("blocks.moe.1.kv_heads", 5, "a divisor of 32"),
         ("blocks.moe.1.hidden", 4095, "4,096, as the embedding says"),
         ("blocks.moe.3.top_k", 9, "at most 8"),
-        ("blocks.moe", [], "add up to"),
+        ("blocks.moe", [], "at least 1 item"),
         ("blocks.spare", [{"kind": "rms_norm", "width": 4096}], "no layer uses: spare"),
         ("layers", [{"blocks": ["moe"], "repeat": 2000}] * 2, "too many layers"),
         ("layers", [{"blocks": ["moe"] * 2000, "repeat": 2000}] * 2000, "too many layers"),

@@ -281,6 +281,7 @@ def _experts(config: Config, norm: Norm) -> tuple[Part, ...]:
             intermediate=config.size("moe_intermediate_size"),
             experts=experts,
             top_k=config.size("top_k_experts", most=experts),
+            name="moe",
         ),
         Table(name="router.per_expert_scale", shape=(experts,), role="norm"),
         norm,

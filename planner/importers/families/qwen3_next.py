@@ -198,6 +198,7 @@ def _attention(config: Config, hidden: int) -> Attention:
     heads = read_heads(config, hidden, head_dim=_HEAD_DIM)
     bias = config.flag("attention_bias", False)
     config.require("attn_output_gate", True)
+    config.ignore("output_gate_type")
     config.require("use_sliding_window", False)
     config.ignore("sliding_window", "max_window_layers")
     return Attention(

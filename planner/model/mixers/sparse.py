@@ -86,8 +86,9 @@ class LongformerAttention(Stateless):
         r"""Return the pairs that are scored and the pairs whose values are added up.
 
         The band and the global rows and columns are :math:`n(w + 1) + 2ng - g^2`. The reference
-        scores ``n/v - 1`` squares of ``2v`` tokens with ``v = w/2``, and adds up values in ``n/v``
-        rectangles of ``v`` by ``3v``.
+        scores ``n/v - 1`` squares of ``2v`` tokens with ``v = w/2``, adds up values in ``n/v``
+        rectangles of ``v`` by ``3v``, and makes ``2ng`` global pairs, those of global tokens with
+        each other twice.
 
         Parameters
         ----------
@@ -111,10 +112,10 @@ class LongformerAttention(Stateless):
         >>> band.pairs(4096)
         (2109439, 2109439)
         """
-        around = 2 * tokens * self.global_tokens - self.global_tokens**2
+        around = 2 * tokens * self.global_tokens
         if self.form == "band":
-            band = minimum(tokens * (self.window + 1) + around, tokens * tokens)
-            return band, band
+            band = tokens * (self.window + 1) + around - self.global_tokens**2
+            return minimum(band, tokens * tokens), minimum(band, tokens * tokens)
         side = self.window // 2
         padded = ceil_div(tokens, self.window) * self.window
         squares = (padded // side - 1) * (2 * side) ** 2

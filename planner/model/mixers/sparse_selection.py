@@ -57,7 +57,7 @@ def selected_pairs(new_tokens: Numeric, cached_tokens: Numeric, blocks: int, blo
 def _within_blocks(tokens: Numeric, block: int) -> Numeric:
     """Return the pairs of every query with its own block, from the first token on."""
     whole, left = tokens // block, tokens % block
-    return whole * (block * (block + 1) / 2) + left * (left + 1) / 2
+    return whole * (block * (block + 1) // 2) + left * (left + 1) // 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
