@@ -16,7 +16,7 @@ from planner.errors import UnsupportedConfigError
 from planner.model.tensor import Tensor
 
 _STACK = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.(\d+\*?|\*)(?:\.|$)")
-_EXPERT = re.compile(r"\.experts\.(?:\d+|\*)(?=\.|$)")
+_EXPERT = re.compile(r"\.experts\.(?:\d+|\*)(?=\.|$)", re.MULTILINE)
 _AROUND = frozenset(
     {
         "model", "language_model", "transformer", "backbone", "decoder", "text_model", "llm", "*",
@@ -118,6 +118,27 @@ def _wildcards(expression: str, place: str) -> Iterator[str]:
         yield "".join(parts) + end
 
 
+def without_experts(entries: Iterable[str]) -> list[str]:
+    """Return entries once each, those of single experts as one that names them all.
+
+    Parameters
+    ----------
+    entries : iterable of str
+        Modules, or patterns of modules.
+
+    Returns
+    -------
+    list of str
+        In the order in which they first occur.
+
+    Examples
+    --------
+    >>> without_experts(["mlp.experts.0.down_proj", "mlp.experts.1.down_proj"])
+    ['mlp.experts.down_proj']
+    """
+    return list(dict.fromkeys(_EXPERT.sub(".experts", "\n".join(entries)).split("\n")))
+
+
 class ModulePatterns:
     """Entries of one list, ready to be matched.
 
@@ -139,11 +160,17 @@ class ModulePatterns:
         self._anywhere: set[str] = set()
         self._full: list[str] = []
         self._known: dict[tuple[str, str], bool] = {}
-        for entry in entries:
+        self._alike: dict[str, str] = {}
+        for entry in without_experts(entries):
             if entry.startswith("re:"):
                 self._full += _wildcards(entry[3:], place)
             else:
-                self._add(_EXPERT.sub(".experts", entry))
+                self._add(entry)
+        self._wild_layers = [key for key in self._in_layer if key.endswith("*")]
+        self._numbered = any(re.search(r"\d|layers", pattern) for pattern in self._full)
+        alike: dict[frozenset[str], str] = {}
+        for key, patterns in self._in_layer.items():
+            self._alike[key] = alike.setdefault(frozenset(patterns), key)
 
     def _add(self, entry: str) -> None:
         found = _STACK.search(entry)
@@ -181,11 +208,10 @@ class ModulePatterns:
         if layer is None:
             return False
         number = str(layer)
-        return any(
-            self._remembered(key, patterns, tensor)
-            for key, patterns in self._in_layer.items()
-            if key == number or (key.endswith("*") and fnmatchcase(number, key))
-        )
+        keys = [number] if number in self._in_layer else []
+        keys += [key for key in self._wild_layers if fnmatchcase(number, key)]
+        first = map(self._alike.__getitem__, keys)
+        return any(self._remembered(key, self._in_layer[key], tensor) for key in first)
 
     def _remembered(self, key: str, patterns: set[str], tensor: Tensor) -> bool:
         known = self._known.get((key, tensor.name))
@@ -201,8 +227,7 @@ class ModulePatterns:
     def _full_match(self, layer: int | None, tensor: Tensor) -> bool:
         if not self._full:
             return False
-        numbered = any(re.search(r"\d|layers", pattern) for pattern in self._full)
-        key = f"re {layer if numbered else layer is None}"
+        key = f"re {layer if self._numbered else layer is None}"
         known = self._known.get((key, tensor.name))
         if known is None:
             stem = "model." if layer is None else f"model.layers.{layer}."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import NoReturn
 
 from planner.errors import UnsupportedConfigError
@@ -47,8 +46,8 @@ def read_layers(section: Config) -> Named:
     """
     by_format: dict[str, list[str]] = {}
     for module, how in section.mapping("quantized_layers").items():
-        algorithm = how.get("quant_algo") if isinstance(how, Mapping) else None
-        name = _ALGORITHMS.get(str(algorithm))
+        algorithm = how.get("quant_algo") if isinstance(how, dict) else None
+        name = _ALGORITHMS.get(algorithm) if isinstance(algorithm, str) else None
         if name is None:
             _unsupported(section, "quantized_layers", algorithm, ", ".join(_ALGORITHMS))
         by_format.setdefault(name, []).append(module)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from planner.model.part import Part
 
@@ -22,6 +22,14 @@ class Layer:
 
     name: str
     parts: tuple[Part, ...]
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((self.name, self.parts)))
+
+    def __hash__(self) -> int:
+        """Return what was worked out once: parts have many figures, stacks many layers."""
+        return self._hash
 
 
 def count_layers(layers: Iterable[Layer]) -> tuple[tuple[Layer, int], ...]:
