@@ -5,6 +5,7 @@ Python integers stay exact Python integers; arrays broadcast. Nothing here branc
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -80,3 +81,24 @@ def ceil_div(a: Numeric, b: Numeric) -> Numeric:
     3
     """
     return -(-a // b)
+
+
+def log2(a: Numeric) -> Numeric:
+    """Return the logarithm to base 2, elementwise for arrays.
+
+    Parameters
+    ----------
+    a : numeric
+        A positive number. [-]
+
+    Returns
+    -------
+    numeric
+        The logarithm. [-]
+
+    Examples
+    --------
+    >>> log2(1024)
+    10.0
+    """
+    return math.log2(a) if isinstance(a, _SCALAR) else np.log2(a)

@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
+from planner.comparison import MEANINGS, METRICS, Comparison, Curve, MetricName
 from planner.model import Model
 from planner.plan import Plan
-from planner.units import GIB, format_bytes, format_si
-from planner.variants import VARIANTS, variant
+from planner.units import GIB, format_bytes, format_quantity, format_si
+from planner.variants import VARIANTS, Exchange, labels, variant
 
 Component = Literal[
     "weights", "cache", "activations", "runtime", "graphs", "free", "capacity", "model",
-    "MHA", "GQA", "MQA", "SWA", "SSM", "prefill", "decode", "roof",
+    "MHA", "GQA", "MQA", "MLA", "SWA", "SSM", "HYBRID", "prefill", "decode", "roof",
 ]  # fmt: skip
 """What a series stands for; one colour each, the same everywhere."""
 
@@ -144,8 +147,8 @@ def cache_chart(plan: Plan) -> Chart:
     Returns
     -------
     Chart
-        The model as it is, then MHA, GQA, MQA, SWA and SSM on the same backbone, in GiB of the
-        whole model and one sequence.
+        The model as it is, then every variant of the same backbone, in GiB of the whole model and
+        one sequence.
     """
     contexts = _contexts(plan)
     execution = plan.deployment.execution
@@ -166,7 +169,8 @@ def cache_chart(plan: Plan) -> Chart:
         )
 
     series = [curve(plan.model.name, "model", plan.model)]
-    series += [curve(name, name, variant(plan.model, name)) for name in VARIANTS]
+    named = zip(VARIANTS, labels([Exchange(name=name) for name in VARIANTS]), strict=True)
+    series += [curve(label, name, variant(plan.model, name)) for name, label in named]
     last = ", ".join(f"{s.name} {format_bytes(s.y[-1] * GIB)}" for s in series)
     return Chart(
         title="Cache of one sequence against context, mixer exchanged",
@@ -256,3 +260,108 @@ def charts(plan: Plan) -> tuple[Chart, ...]:
         Memory, cache against context, roofline.
     """
     return (memory_chart(plan), cache_chart(plan), roofline_chart(plan))
+
+
+_SCALED: dict[MetricName, tuple[float, str]] = {
+    "cache_bytes": (GIB, "GiB per sequence"),
+    "flop_per_token": (1e9, "GFLOP per token"),
+    "bytes_per_token": (GIB, "GiB per token"),
+    "step_time_s": (1e-3, "ms per step"),
+}
+
+
+def comparison_chart(comparison: Comparison, metric: MetricName) -> Chart:
+    """Return one metric of a backbone under several mixers against context.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        The curves.
+    metric : {"cache_bytes", "flop_per_token", "bytes_per_token", "step_time_s"}
+        What is drawn.
+
+    Returns
+    -------
+    Chart
+        One line per mixer, and a point on the backbone's where another becomes better.
+    """
+    size, unit = _SCALED[metric]
+    lines = [_line(comparison, curve, metric, size) for curve in comparison.curves]
+    points = _crossings(comparison, metric, size)
+    longest = int(comparison.contexts[-1])
+    ends = ", ".join(
+        f"{curve.label} {format_quantity(float(curve.values[metric][-1]), MEANINGS[metric][1])}"
+        for curve in comparison.curves
+    )
+    turns = "; ".join(series.texts[0] for series in points)
+    return Chart(
+        title=f"{MEANINGS[metric][0]} against context, mixer exchanged",
+        alt=f"Lines of {MEANINGS[metric][0].lower()} against context; at {longest:,} tokens: "
+        f"{ends}. " + (f"Crossovers: {turns}." if turns else "No line crosses the model's."),
+        x=Axis(label="context in tokens", log=True),
+        y=Axis(label=unit, log=True),
+        series=(*lines, *points),
+    )
+
+
+def _line(comparison: Comparison, curve: Curve, metric: MetricName, size: float) -> Series:
+    contexts = [int(context) for context in comparison.contexts]
+    values = [float(value) for value in curve.values[metric]]
+    return Series(
+        name=curve.label,
+        component=curve.name,
+        mark="line",
+        x=tuple(contexts),
+        y=tuple(value / size for value in values),
+        texts=tuple(
+            f"{curve.label}: {format_quantity(value, MEANINGS[metric][1])} at {context:,} tokens"
+            for value, context in zip(values, contexts, strict=True)
+        ),
+        dashed=curve.name != "model",
+    )
+
+
+def _crossings(comparison: Comparison, metric: MetricName, size: float) -> list[Series]:
+    """Points where a variant begins to need less than the backbone, within the range."""
+    backbone = comparison.curves[0]
+    first = int(comparison.contexts[0])
+    marked = []
+    for curve in comparison.curves[1:]:
+        found = comparison.crossover(curve.label, metric)
+        if found.start is None or found.start <= first:
+            continue
+        height = _between(comparison, backbone, metric, found.start)
+        marked.append(
+            Series(
+                name=f"{curve.label} from {found.start:,}",
+                component=curve.name,
+                mark="point",
+                x=(found.start,),
+                y=(height / size,),
+                texts=(
+                    f"{curve.label} needs less from {found.start:,} tokens on, "
+                    f"{found.factor} times less at the longest context",
+                ),
+            )
+        )
+    return marked
+
+
+def _between(comparison: Comparison, curve: Curve, metric: MetricName, context: int) -> float:
+    return float(np.interp(context, comparison.contexts, curve.values[metric]))
+
+
+def comparison_charts(comparison: Comparison) -> tuple[Chart, ...]:
+    """Return every metric of a comparison as a chart.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        The curves.
+
+    Returns
+    -------
+    tuple of Chart
+        Cache, arithmetic, traffic and step time, over the same contexts.
+    """
+    return tuple(comparison_chart(comparison, metric) for metric in METRICS)

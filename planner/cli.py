@@ -57,7 +57,13 @@ _output_option = click.option(
 
 
 def _plan(options: Mapping[str, str | None]) -> Any:
-    from planner import Scenario, load_hardware, load_model, plan
+    from planner import plan
+
+    return plan(_scenario(options))
+
+
+def _scenario(options: Mapping[str, str | None]) -> Any:
+    from planner import Scenario, load_hardware, load_model
 
     def count(name: str) -> int | None:
         value = options[name]
@@ -68,7 +74,7 @@ def _plan(options: Mapping[str, str | None]) -> Any:
     hardware = load_hardware(str(options["device"]), numbers.pop("devices"))
     if options["devices"] is None and hardware.node is None:
         hardware = replace(hardware, devices=(numbers["tp"] or 1) * (numbers["dp"] or 1))
-    scenario = Scenario(
+    return Scenario(
         model=load_model(str(options["model"]), weights_given=options["weights"] is not None),
         hardware=hardware,
         weights=options["weights"],
@@ -76,7 +82,6 @@ def _plan(options: Mapping[str, str | None]) -> Any:
         kv_cache_dtype=options["kv_cache_dtype"],
         **numbers,  # type: ignore[arg-type]
     )
-    return plan(scenario)
 
 
 def _write(text: str, output: str | None) -> None:
@@ -163,6 +168,55 @@ def report_command(output: str, share_link: str | None, **options: str | None) -
     answer = _plan(options)
     _write_file(output, write(answer, form, share_link=share_link))
     return OK if answer.fits else DOES_NOT_FIT
+
+
+@cli.command("compare")
+@click.option(
+    "--variants",
+    required=True,
+    help="Mixers to put in, joined by commas: MHA, GQA, MQA, MLA, SWA, SSM, HYBRID; a size may "
+    "follow a colon, such as GQA:4, MLA:512, SWA:1K, SSM:64, HYBRID:7.",
+)
+@click.option("--longest", help="Longest context; that of the model without it.")
+@_scenario_options
+@_format_option("table", "json")
+@_output_option
+def compare_command(
+    variants: str, longest: str | None, form: str, output: str | None, **options: str | None
+) -> int:
+    """Exchange the mixer of one backbone: cache, FLOP, bytes and time against context."""
+    from planner.comparison import compare_variants
+    from planner.tables import comparison_text
+    from planner.variants import parse_exchanges
+
+    most = None if longest is None else parse_count(longest, where="--longest", least=2)
+    found = compare_variants(_scenario(options), parse_exchanges(variants), longest=most)
+    _write(_json(found.to_dict()) if form == "json" else comparison_text(found), output)
+    return OK
+
+
+@cli.command("claims")
+@click.argument("claim", required=False)
+@click.option(
+    "--set",
+    "assumptions",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Change an assumption of CLAIM; may be given several times.",
+)
+@_format_option("table", "json")
+@_output_option
+def claims_command(
+    claim: str | None, assumptions: tuple[str, ...], form: str, output: str | None
+) -> int:
+    """Recompute published claims: what is said, what follows, the verdict. All without CLAIM."""
+    from planner.claims import answer
+    from planner.tables import cards_text
+
+    cards = [card.to_dict() for card in answer(claim, assumptions)]
+    one = claim is not None and len(cards) == 1
+    _write(_json(cards[0] if one else cards) if form == "json" else cards_text(cards), output)
+    return OK
 
 
 @cli.command("models")

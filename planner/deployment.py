@@ -10,13 +10,13 @@ from planner.cost.limits import MOST_SEQUENCES, MOST_TOKENS
 from planner.cost.memory import RankMemory
 from planner.errors import LayoutError, PrecisionError, ScenarioError
 from planner.hardware import Device, Link, load_runtime
-from planner.model import Execution, Layout, Model
+from planner.model import Execution, Layout
+from planner.model.schemes import weight_scheme
 from planner.model.storage import (
-    CACHE_FORMATS,
     COMPUTE_FORMATS,
-    WEIGHT_FORMATS,
     Format,
     WeightScheme,
+    cache_format,
     find_format,
 )
 from planner.scenario import DEFAULT_CONTEXT_TOKENS, Scenario
@@ -152,9 +152,11 @@ def _resolve_load(scenario: Scenario, assumptions: list[str], warnings: list[str
             fix="Raise --context, or leave it away.",
         )
     if usable is not None and context > usable:
+        positions = scenario.model.positions
+        why = f" {positions.beyond(context)}" if positions else ""
         warnings.append(
             f"{context:,} tokens are beyond the {usable:,} that the positions of "
-            f"{scenario.model.name} are good for."
+            f"{scenario.model.name} are good for.{why}"
         )
     return Load(
         context=context,
@@ -166,39 +168,6 @@ def _resolve_load(scenario: Scenario, assumptions: list[str], warnings: list[str
 
 def _count(value: int | None, where: str) -> int | None:
     return None if value is None else parse_count(value, where=where, most=MOST_TOKENS - 1)
-
-
-def weight_scheme(model: Model, name: str | None) -> WeightScheme:
-    """Return how weights are stored.
-
-    Parameters
-    ----------
-    model : Model
-        Gives the checkpoint's own storage.
-    name : str or None
-        A weight format; the checkpoint's own without it.
-
-    Returns
-    -------
-    WeightScheme
-        Scalar formats hold for all tensors, quantised ones for matrices; where the checkpoint is
-        in the named format, for the matrices it quantises.
-
-    Raises
-    ------
-    PrecisionError
-        No such format.
-    """
-    checkpoint = model.checkpoint
-    base = find_format("the checkpoint", checkpoint.dtype, WEIGHT_FORMATS)
-    own = checkpoint.quantised
-    if name is None or name == own:
-        quantised = base if own is None else find_format("the checkpoint", own, WEIGHT_FORMATS)
-        return WeightScheme(base=base, quantised=quantised, roles=frozenset(checkpoint.roles))
-    found = find_format("weights", name, WEIGHT_FORMATS)
-    if found.is_scalar and found.bits >= 16:
-        return WeightScheme(base=found, quantised=found)
-    return WeightScheme(base=base, quantised=found)
 
 
 def _resolve_formats(scenario: Scenario, assumptions: list[str]) -> Execution:
@@ -223,15 +192,17 @@ def _resolve_formats(scenario: Scenario, assumptions: list[str]) -> Execution:
     for fmt in {stream.name: stream, activations.name: activations}.values():
         device.rate(fmt.precision)
     name = scenario.kv_cache_dtype
-    cache = stream if name is None else find_format("the KV cache", name, CACHE_FORMATS)
+    cache = stream if name is None else cache_format(name)
     return Execution(weights=scheme, activations=activations, stream=stream, cache=cache)
 
 
 def _operand(scheme: WeightScheme, stream: Format, device: Device) -> Format:
     """Eight-bit weights are multiplied in eight bits where the device can, others widened."""
-    quantised = scheme.quantised
-    if quantised.bits == 8 and quantised.precision in device.rates:
-        return COMPUTE_FORMATS[quantised.precision]
+    small = {fmt.precision for fmt in scheme.formats if fmt.bits < 16}
+    bits = {fmt.bits for fmt in scheme.formats if fmt.bits < 16}
+    precision = scheme.quantised.precision
+    if small == {precision} and bits == {8} and precision in device.rates:
+        return COMPUTE_FORMATS[precision]
     return stream
 
 

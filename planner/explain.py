@@ -20,7 +20,7 @@ def _parameters(plan: Plan, *, active: bool) -> Explanation:
     terms = [
         Term(
             label=f"{layer} · {tensor.name}",
-            value=(tensor.active_elements if active else tensor.elements) * count,
+            value=(tensor.active_elements if active else tensor.parameters) * count,
             detail=f"{count} × {'×'.join(map(str, tensor.shape))}"
             + (
                 f", {tensor.visited[0]} of {tensor.visited[1]} experts"
@@ -29,6 +29,7 @@ def _parameters(plan: Plan, *, active: bool) -> Explanation:
             ),
         )
         for layer, tensor, count in model.tensors
+        if tensor.parameters
     ]
     value = model.active_parameters if active else model.parameters
     return Explanation(
@@ -62,11 +63,13 @@ def _layers(plan: Plan) -> Explanation:
 
 def _usable_context(plan: Plan) -> Explanation:
     usable = plan.model.usable_context
+    positions = plan.model.positions
+    said = "none" if usable is None else f"{usable:,}"
     return Explanation(
         figure="model.usable_context_tokens",
         meaning="Tokens that the model's positions are declared good for.",
         formula="as the configuration declares; none where nothing limits positions",
-        substituted="none" if usable is None else f"{usable:,}",
+        substituted=said if positions is None else f"{said}. {positions.basis()}",
         value=usable,
         unit="tokens",
         sources=tuple(plan.model.sources),

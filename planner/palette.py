@@ -50,6 +50,7 @@ def _same(color: str, *dash: int, marker: Marker = "circle") -> Look:
 
 _ORANGE, _SKY, _GREEN, _YELLOW = "#E69F00", "#56B4E9", "#009E73", "#F0E442"
 _BLUE, _VERMILLION, _PURPLE = "#0072B2", "#D55E00", "#CC79A7"
+_GRAY = "#7B8794"
 
 PALETTE: Mapping[Component, Look] = {
     "weights": _same(_BLUE),
@@ -60,11 +61,13 @@ PALETTE: Mapping[Component, Look] = {
     "free": Look(color="#e4e7eb", dark_color="#3d4650"),
     "capacity": _same(_VERMILLION, 6, 3),
     "model": Look(color=INK, dark_color=DARK_INK),
-    "MHA": _same(_VERMILLION, 8, 3),
-    "GQA": _same(_BLUE, 5, 2),
-    "MQA": _same(_SKY, 2, 2),
-    "SWA": _same(_GREEN, 8, 2, 2, 2),
-    "SSM": _same(_PURPLE, 4, 2, 1, 2, 1, 2),
+    "MHA": _same(_VERMILLION, 8, 3, marker="triangle"),
+    "GQA": _same(_BLUE, 5, 2, marker="square"),
+    "MQA": _same(_SKY, 2, 2, marker="diamond"),
+    "MLA": _same(_ORANGE, 12, 2, marker="triangle"),
+    "SWA": _same(_GREEN, 8, 2, 2, 2, marker="diamond"),
+    "SSM": _same(_PURPLE, 4, 2, 1, 2, 1, 2, marker="circle"),
+    "HYBRID": _same(_GRAY, 3, 1, marker="square"),
     "prefill": _same(_BLUE, 6, 3, marker="circle"),
     "decode": _same(_ORANGE, 2, 2, marker="square"),
     "roof": Look(color=INK, dark_color=DARK_INK),

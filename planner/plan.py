@@ -14,9 +14,10 @@ from planner.errors import UnknownNameError
 from planner.explain import EXPLAIN
 from planner.explanation import Explanation
 from planner.model import Model, Step
+from planner.references import REFERENCES
 from planner.scenario import Scenario
 from planner.sizing import Fleet, Suggestion, fewest_devices, suggestions
-from planner.sources import REFERENCES, Source
+from planner.sources import Source
 from planner.units import format_bytes
 from planner.version import SCHEMA_VERSION, __version__
 
@@ -210,7 +211,7 @@ class Plan:
             "usable_context_tokens": self.model.usable_context,
         }
 
-    def _architectural(self) -> dict[str, int]:
+    def _architectural(self) -> dict[str, int | float]:
         execution, load = self.deployment.execution, self.deployment.load
         return {
             "weights_bytes": self.model.weights_bytes(execution),

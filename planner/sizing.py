@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 from planner.arrays import ceil_div
 from planner.cost.limits import largest_context, most_sequences
-from planner.deployment import Deployment, rank_memory, weight_scheme
+from planner.deployment import Deployment, rank_memory
 from planner.model import Execution, Layout
+from planner.model.schemes import weight_scheme
 from planner.model.storage import CACHE_FORMATS
 from planner.units import format_bytes
 

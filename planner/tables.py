@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from planner.comparison import MEANINGS, METRICS, Comparison
 from planner.explanation import Explanation
 from planner.plan import Plan
-from planner.units import format_bytes, format_seconds, format_si
+from planner.units import format_bytes, format_quantity, format_seconds, format_si
 
 _WIDTH = 100
 
@@ -162,3 +163,123 @@ def _value(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return "none" if value is None else str(value)
     return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
+
+
+def comparison_text(comparison: Comparison) -> str:
+    """Return a comparison of mixers for people.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        The curves.
+
+    Returns
+    -------
+    str
+        One table per metric at a few contexts, and from where each mixer needs less.
+    """
+    backbone = comparison.curves[0]
+    load = comparison.deployment
+    head = (
+        f"{backbone.model.name} on {load.layout.tp} x {load.scenario.hardware.device.name}, "
+        f"{load.replica_sequences:,} sequences, {load.execution.weights.name} weights, "
+        f"{load.execution.cache.name} cache; times are floors"
+    )
+    blocks = [_paragraph(head)]
+    last = len(comparison.contexts) - 1
+    shown = sorted({round(last * i / 4) for i in range(5)})
+    for metric in METRICS:
+        meaning, unit = MEANINGS[metric]
+        header = [meaning, *(f"{int(comparison.contexts[i]):,}" for i in shown), "needs less"]
+        rows = [header]
+        for curve in comparison.curves:
+            values = [format_quantity(float(curve.values[metric][i]), unit) for i in shown]
+            known = curve is not backbone
+            rows.append(
+                [
+                    f"  {curve.label}",
+                    *values,
+                    _needs_less(comparison, curve.label, metric) if known else "",
+                ]
+            )
+        blocks.append(align(rows, right=range(1, len(shown) + 1)))
+    return "\n\n".join(blocks)
+
+
+def _needs_less(comparison: Comparison, label: str, metric: Any) -> str:
+    found = comparison.crossover(label, metric)
+    if found.start is None:
+        return "the same" if found.factor_at_longest == 1 else "never"
+    until = "" if found.end is None else f" to {found.end:,}"
+    return f"from {found.start:,}{until}, {found.factor}x at the end"
+
+
+def reckoned(value: float | int, unit: str) -> str:
+    """Return a figure of a card; sizes in decimal units too, since claims are.
+
+    Parameters
+    ----------
+    value : float or int
+        The figure. [``unit``]
+    unit : str
+        Its unit.
+
+    Returns
+    -------
+    str
+        For people.
+
+    Examples
+    --------
+    >>> reckoned(154618822656, "bytes")
+    '144.00 GiB = 154.6 GB'
+    """
+    text = format_quantity(value, unit)
+    return f"{text} = {format_si(value, 'B')}" if unit == "bytes" else text
+
+
+def _card_rows(card: Mapping[str, Any]) -> list[list[str]]:
+    rows = []
+    for each in card["assumptions"]:
+        unit = "" if each["unit"] in {"", "1"} else f" {each['unit']}"
+        changed = each["value"] != each["default"]
+        default = f"default {_value(each['default'])}{unit}" if changed else ""
+        rows.append([f"    {each['name']}", f"{_value(each['value'])}{unit}", default])
+    return rows
+
+
+def cards_text(cards: Sequence[Mapping[str, Any]]) -> str:
+    """Return claims for people: the verdict first, then what was claimed and what follows.
+
+    Parameters
+    ----------
+    cards : sequence of Mapping
+        Cards as plain data.
+
+    Returns
+    -------
+    str
+        One block each.
+    """
+    blocks = []
+    for card in cards:
+        ruling = f" ({card['ruling']})" if card["ruling"] != card["verdict"] else ""
+        lines = [f"{card['id']}  {card['title']}: {card['verdict'].upper()}{ruling}"]
+        claimed = (
+            "claimed, without support: " if card["on_record"] == "unsupported" else "claimed: "
+        )
+        lines.append(_paragraph(f"{claimed}{card['claimed']}", "  "))
+        lines.append(_paragraph(card["explanation"], "  "))
+        figures = [
+            [f"    {each['figure']}", reckoned(each["value"], each["unit"]), each["formula"]]
+            for each in card["figures"]
+        ]
+        lines.append("  computed\n" + align(figures, right=[1]))
+        lines.append("  assumptions (--set NAME=VALUE)\n" + align(_card_rows(card)))
+        loose = [each["name"] for each in card["quoted"] if not each["verified"]]
+        if loose:
+            lines.append(_paragraph(f"quoted, not re-read in its source: {', '.join(loose)}", "  "))
+        if card["sources"]:
+            lines.append(f"  sources: {', '.join(each['id'] for each in card['sources'])}")
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks)

@@ -240,6 +240,8 @@ def format_quantity(value: float | str | None, unit: str) -> str:
         return "yes" if value else "no"
     if isinstance(value, str):
         return value
+    if unit == "bytes/s":
+        return format_si(value, "B/s")
     if unit.startswith("bytes"):
         return format_bytes(value) + unit.removeprefix("bytes")
     if unit == "s":

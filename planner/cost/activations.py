@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from planner.arrays import Numeric, maximum
 from planner.model import Execution, Model, Step
 
+_TOKENS = 64
+"""Tokens of the steps compared; a multiple of what any part joins into one row."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActivationPeak:
@@ -22,12 +25,15 @@ class ActivationPeak:
         That operation.
     logits_bytes : float
         Hidden state, logits and their fp32 copy, per sampled row. [bytes]
+    sequence_bytes : float
+        What work on another sequence takes, an encoder's input or an image, per row. [bytes]
     """
 
     residual_bytes: int
     widest_bytes: float
     widest: str
     logits_bytes: float
+    sequence_bytes: float = 0
 
     def bytes(self, tokens: Numeric, rows: Numeric) -> Numeric:
         """Return the peak of a step.
@@ -42,7 +48,8 @@ class ActivationPeak:
         Returns
         -------
         numeric
-            Residual stream plus the larger of the widest operation and the logits. [bytes]
+            Residual stream plus the largest of the widest operation, the logits and the work on
+            another sequence. [bytes]
 
         Examples
         --------
@@ -51,9 +58,8 @@ class ActivationPeak:
         ... ).bytes(8192, 16)
         771751936
         """
-        return self.residual_bytes * tokens + maximum(
-            self.widest_bytes * tokens, self.logits_bytes * rows
-        )
+        by_row = maximum(self.logits_bytes, self.sequence_bytes) * rows
+        return self.residual_bytes * tokens + maximum(self.widest_bytes * tokens, by_row)
 
 
 def activation_peak(model: Model, execution: Execution) -> ActivationPeak:
@@ -69,26 +75,44 @@ def activation_peak(model: Model, execution: Execution) -> ActivationPeak:
     Returns
     -------
     ActivationPeak
-        Linear in tokens and rows, as every operation's inputs and outputs are.
+        Linear in tokens and rows, as every operation's inputs and outputs are: what grows with the
+        tokens of a step, and what stays for each sequence.
 
     Raises
     ------
     LayoutError
         The ranks do not divide the model.
     """
-    one = Step.prefill(1, 1)
-    widest, name = 0, ""
+    some, twice = Step.prefill(1, _TOKENS), Step.prefill(1, 2 * _TOKENS)
+    widest, name, beside = 0.0, "", 0.0
     for _, part, _ in model.parts:
         if part is model.head:
             continue
-        for operation in part.operations(one, execution):
-            if operation.live_bytes > widest:
-                widest, name = operation.live_bytes, operation.name
-    logits = model.head.operations(one, execution)[-2]
+        pairs = zip(
+            part.operations(some, execution), part.operations(twice, execution), strict=True
+        )
+        for few, many in pairs:
+            per_token = (many.live_bytes - few.live_bytes) / _TOKENS
+            beside = max(beside, few.live_bytes - _TOKENS * per_token)
+            if per_token > widest:
+                widest, name = per_token, few.name
+    logits = model.head.operations(Step.prefill(1, 1), execution)[-2]
     fp32_copy = 4 * int(logits.shape["n"])
     return ActivationPeak(
         residual_bytes=model.hidden * execution.stream_bytes,
         widest_bytes=widest,
         widest=name,
         logits_bytes=logits.live_bytes + fp32_copy,
+        sequence_bytes=max(beside, _towers_bytes(model, execution)),
     )
+
+
+def _towers_bytes(model: Model, execution: Execution) -> float:
+    """Return the most that a tower at work takes for one sequence, its stream included."""
+    step = Step.prefill(1, 1)
+    most = 0.0
+    for tower in model.towers:
+        stream = max((getattr(part, "hidden", 0) for _, part, _ in tower.parts), default=0)
+        widest = max((op.live_bytes for _, op, _ in tower.operations(step, execution)), default=0)
+        most = max(most, widest + tower.tokens * stream * execution.stream_bytes)
+    return most

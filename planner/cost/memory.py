@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from planner.arrays import Numeric, minimum
@@ -10,7 +10,7 @@ from planner.cost.activations import ActivationPeak, activation_peak
 from planner.explanation import Explanation, Term
 from planner.hardware import Runtime
 from planner.model import Execution, Model
-from planner.model.cache import StateCache
+from planner.model.placement import stored_tensors
 from planner.units import format_bytes
 
 
@@ -209,17 +209,25 @@ class RankMemory:
         return Explanation(
             figure="activations_bytes",
             meaning="The most that activations of one step take at once on a device.",
-            formula="tokens · residual + max(tokens · widest operation, rows · logits)",
+            formula="tokens · residual + max(tokens · widest operation, rows · logits"
+            + (", rows · other sequence)" if peak.sequence_bytes else ")"),
             substituted=f"{tokens:,} · {peak.residual_bytes:,} + max({tokens:,} · "
-            f"{peak.widest_bytes:,}, {sequences:,} · {peak.logits_bytes:,})",
+            f"{peak.widest_bytes:,.0f}, {sequences:,} · {peak.logits_bytes:,}"
+            + (f", {sequences:,} · {peak.sequence_bytes:,.0f})" if peak.sequence_bytes else ")"),
             value=int(peak.bytes(tokens, sequences)),
             unit="bytes",
             terms=(
                 Term(label="residual stream", value=peak.residual_bytes * tokens),
                 Term(label=f"widest operation: {peak.widest}", value=peak.widest_bytes * tokens),
                 Term(label="logits with an fp32 copy", value=peak.logits_bytes * sequences),
+                *self._explain_sequences(sequences),
             ),
         )
+
+    def _explain_sequences(self, sequences: int) -> Iterable[Term]:
+        size = self.activations.sequence_bytes
+        if size:
+            yield Term(label="work on another sequence", value=size * sequences)
 
     def _explain_total(self, context: int, sequences: int) -> Explanation:
         use = self.use(context, sequences)
@@ -258,19 +266,19 @@ def explain_weights(model: Model, execution: Execution, tp: int) -> Explanation:
     Explanation
         One term per kind of layer and tensor.
     """
-    scheme = execution.weights
-    terms = []
-    for layer, tensor, count in model.tensors:
-        part = tensor.on_rank(tp)
-        shape = "×".join(map(str, part.shape))
-        fmt = scheme.format_of(part).name
-        terms.append(
-            Term(
-                label=f"{layer} · {tensor.name}",
-                value=scheme.tensor_bytes(part) * count,
-                detail=f"{count} × {shape} in {fmt}",
-            )
-        )
+    rows: dict[tuple[str, str, str], list[int]] = {}
+    for layer, tensor, count, scheme in stored_tensors(model, execution.weights):
+        own = tensor.on_rank(tp)
+        shape = f"{'×'.join(map(str, own.shape))} in {scheme.format_of(own).name}"
+        size = scheme.tensor_bytes(own) * count
+        times, total = rows.get((layer, tensor.name, shape), (0, 0))
+        rows[layer, tensor.name, shape] = [times + count, total + size]
+    terms = [
+        Term(label=f"{layer} · {name}", value=size, detail=f"{count} × {shape}")
+        for (layer, name, shape), (count, size) in rows.items()
+    ]
+    if execution.weights.extra_bytes:
+        terms.append(Term(label="what else the file holds", value=execution.weights.extra_bytes))
     where = f"one of {tp} tensor-parallel ranks" if tp > 1 else "the whole model"
     return Explanation(
         figure="weights_bytes",
@@ -308,15 +316,7 @@ def explain_cache(
     terms = []
     for layer, cache, count in model.caches:
         size = cache.sequence_bytes(context, execution, tp=tp)
-        if isinstance(cache, StateCache):
-            detail = f"{count} layers × {format_bytes(size)} per sequence at any context"
-        else:
-            kept = cache.tokens(context)
-            detail = (
-                f"{count} layers × {kept:,} tokens × {cache.token_bytes(execution, tp=tp):,} B "
-                f"({cache.heads.units_on_rank(tp)} KV heads × "
-                f"({cache.key_dim} + {cache.value_dim}) in {execution.cache.name})"
-            )
+        detail = f"{count} layers × {cache.describe(context, execution, tp=tp)}"
         label = f"{layer} · {cache.kind}"
         terms.append(Term(label=label, value=sequences * size * count, detail=detail))
     return Explanation(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from planner.errors import SpecError, UnsupportedConfigError
@@ -225,6 +225,46 @@ class Config(Fields):
             self.refuse(name, "a list", "not a list")
         return tuple(value)
 
+    def listed(
+        self, name: str, allowed: Sequence[object], count: int, *, more: bool = False
+    ) -> tuple[object, ...] | None:
+        """Return a list with one entry per layer, or None where the field is missing or null.
+
+        Parameters
+        ----------
+        name : str
+            The field.
+        allowed : sequence
+            What an entry may be.
+        count : int
+            Entries there must be. [1]
+        more : bool
+            Whether further entries may follow, which are left out.
+
+        Returns
+        -------
+        tuple or None
+            So many entries, each of those allowed.
+
+        Raises
+        ------
+        SpecError
+            Not a list, of another length, or with another entry.
+
+        Examples
+        --------
+        >>> Config({"moe_layer_freq": [0, 1]}, "config.json").listed("moe_layer_freq", (0, 1), 2)
+        (0, 1)
+        """
+        entries = self.entries(name)
+        if entries is None:
+            return None
+        enough = len(entries) >= count if more else len(entries) == count
+        if not enough or any(entry not in allowed for entry in entries):
+            words = " or ".join(_as_json(value) for value in allowed)
+            self.refuse(name, f"{words} for each of the {count:,} layers")
+        return entries[:count]
+
     def section(
         self, name: str, *, inherited: tuple[str, ...] = (), defaults: Mapping[str, object] = _NONE
     ) -> Config | None:
@@ -271,6 +311,41 @@ class Config(Fields):
         )
         self._sections[name] = section
         return section
+
+    def sections(self, name: str) -> list[Config]:
+        """Return a list of sections; none where the field is missing or null.
+
+        Parameters
+        ----------
+        name : str
+            The field that holds the list.
+
+        Returns
+        -------
+        list of Config
+            Their fields count as unread until they are read there.
+
+        Raises
+        ------
+        SpecError
+            Not a list, or one of its entries is not an object.
+
+        Examples
+        --------
+        >>> [block.size("heads") for block in Config({"b": [{"heads": 8}]}, "c").sections("b")]
+        [8]
+        """
+        found = []
+        for number, entry in enumerate(self.entries(name) or ()):
+            if not isinstance(entry, Mapping):
+                self.refuse(name, "a list of objects of fields", "not a list of objects")
+            place = f"{name}[{number}]"
+            section = Config(
+                entry, self.where, prefix=f"{self._prefix}{place}.", warnings=self.warnings
+            )
+            found.append(section)
+            self._sections[place] = section
+        return found
 
     def require(self, name: str, *values: object) -> None:
         """Raise unless a field is missing or has one of the values that are understood.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal, NamedTuple
 
 from planner.errors import UnsupportedConfigError
@@ -227,7 +228,7 @@ def block_names(pairs: Sequence[tuple[Attention, Dense | MixtureOfExperts]]) -> 
     Returns
     -------
     list of str
-        ``full`` or ``sliding``, ``moe`` or ``dense``, or both words where both vary.
+        ``full``, ``sliding`` or ``chunked``, ``moe`` or ``dense``, or two words where both vary.
 
     Examples
     --------
@@ -241,17 +242,20 @@ def block_names(pairs: Sequence[tuple[Attention, Dense | MixtureOfExperts]]) -> 
     ... )
     ['sliding']
     """
-    reaches = {attention.window is None for attention, _ in pairs}
+    reaches = [_reach(attention) for attention, _ in pairs]
     kinds = {feed_forward.kind for _, feed_forward in pairs}
-    by_reach = len(reaches) > 1 or kinds == {"dense"}
+    by_reach = len(set(reaches)) > 1 or kinds == {"dense"}
     by_kind = len(kinds) > 1 or not by_reach
     return [
-        "-".join(
-            (["full" if attention.window is None else "sliding"] if by_reach else [])
-            + ([feed_forward.kind] if by_kind else [])
-        )
-        for attention, feed_forward in pairs
+        "-".join(([reach] if by_reach else []) + ([feed_forward.kind] if by_kind else []))
+        for reach, (_, feed_forward) in zip(reaches, pairs, strict=True)
     ]
+
+
+def _reach(attention: Attention) -> str:
+    if attention.chunk is not None:
+        return "chunked"
+    return "full" if attention.window is None else "sliding"
 
 
 def read_experts(config: Config, hidden: int, *, intermediate: int) -> MixtureOfExperts:
@@ -292,10 +296,11 @@ def assemble(
     hidden: int,
     tied: bool,
     usable_context: int | None,
-    norm: NormKind = "rms_norm",
+    norm: NormKind | Norm = "rms_norm",
     head_bias: bool = False,
     vocabulary: int | None = None,
     dtype: str | None = None,
+    mtp: tuple[Layer, ...] = (),
 ) -> Architecture:
     """Return a decoder: token table, stack, a last norm, LM head.
 
@@ -311,14 +316,16 @@ def assemble(
         Whether the token table serves as the head where the file does not say so.
     usable_context : int or None
         Tokens the positions are good for. [tokens]
-    norm : {"rms_norm", "layer_norm"}
-        Kind of the last norm.
+    norm : Norm or {"rms_norm", "layer_norm"}
+        The last norm, or its kind.
     head_bias : bool
         Whether logits have a bias.
     vocabulary : int, optional
         Rows of the token table where the field is missing; an error without it. [1]
     dtype : str, optional
         Format of the published weights where the family's files do not say it.
+    mtp : tuple of Layer
+        Layers for multi-token prediction, beside the stack.
 
     Returns
     -------
@@ -338,11 +345,13 @@ def assemble(
     """
     rows = config.size("vocab_size", default=vocabulary)
     tied = config.flag("tie_word_embeddings", tied)
+    last = norm if isinstance(norm, Norm) else Norm(kind=norm, width=hidden)
     return Architecture(
         embedding=Embedding(vocabulary=rows, width=hidden, hidden=hidden),
         layers=tuple(layers),
-        final=(Norm(kind=norm, width=hidden, name="norm"),),
+        final=(replace(last, name="norm"),),
         head=Head(vocabulary=rows, width=hidden, hidden=hidden, tied=tied, bias=head_bias),
         usable_context=usable_context,
         dtype=dtype,
+        mtp=mtp,
     )

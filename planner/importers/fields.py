@@ -68,6 +68,104 @@ class Fields:
         value = self._raw((name,))[1]
         return value is not None and value is not MISSING
 
+    def is_text(self, name: str) -> bool:
+        """Return whether a field holds a text; it does not count as read.
+
+        Parameters
+        ----------
+        name : str
+            The field.
+
+        Returns
+        -------
+        bool
+            False where it is missing.
+
+        Examples
+        --------
+        >>> Fields({"sliding_window_pattern": "LLLG"}, "config.json").is_text(
+        ...     "sliding_window_pattern"
+        ... )
+        True
+        """
+        return isinstance(self._data.get(name), str)
+
+    def names(self) -> list[str]:
+        """Return the names of all fields, read or not.
+
+        Returns
+        -------
+        list of str
+            In the order of the file.
+
+        Examples
+        --------
+        >>> Fields({"05": {}, "11": {}}, "config.json").names()
+        ['05', '11']
+        """
+        return list(self._data)
+
+    def peek(self, name: str) -> Mapping[str, object]:
+        """Return a section as it stands; it does not count as read.
+
+        Parameters
+        ----------
+        name : str
+            The field.
+
+        Returns
+        -------
+        mapping
+            Empty where the field holds no section.
+
+        Examples
+        --------
+        >>> Fields({"text_config": {"hidden_size": 512}}, "config.json").peek("text_config")
+        {'hidden_size': 512}
+        """
+        value = self._data.get(name)
+        return value if isinstance(value, Mapping) else {}
+
+    def is_list(self, name: str) -> bool:
+        """Return whether a field holds a list; it does not count as read.
+
+        Parameters
+        ----------
+        name : str
+            The field.
+
+        Returns
+        -------
+        bool
+            False where it is missing.
+
+        Examples
+        --------
+        >>> Fields({"vision_feature_layer": -2}, "config.json").is_list("vision_feature_layer")
+        False
+        """
+        return isinstance(self._data.get(name), list)
+
+    def was_read(self, name: str) -> bool:
+        """Return whether somebody read a field, and so answers for its value.
+
+        Parameters
+        ----------
+        name : str
+            The field.
+
+        Returns
+        -------
+        bool
+            False where it is missing.
+
+        Examples
+        --------
+        >>> Fields({"is_causal": False}, "config.json").was_read("is_causal")
+        False
+        """
+        return name in self._read
+
     def warn(self, text: str) -> None:
         """Leave a note for the person who plans with this file.
 
@@ -135,6 +233,61 @@ class Fields:
             if value != given[0][1]:
                 self.refuse(name, f"the value of {given[0][0]}", "two fields contradict each other")
         return given[0] if given else (names[0], MISSING)
+
+    def mapping(self, name: str) -> Mapping[str, object]:
+        """Return an object as it stands, empty where the field is missing or null.
+
+        Parameters
+        ----------
+        name : str
+            The field.
+
+        Returns
+        -------
+        mapping
+            Its fields all count as read.
+
+        Raises
+        ------
+        SpecError
+            Not an object.
+
+        Examples
+        --------
+        >>> Fields({"dynamic": {"a": 1}}, "config.json").mapping("dynamic")
+        {'a': 1}
+        """
+        name, value = self._raw((name,))
+        if value is MISSING or value is None:
+            return {}
+        if not isinstance(value, Mapping):
+            self.refuse(name, "an object of fields", "not an object")
+        return value
+
+    def is_any(self, name: str, *values: object) -> bool:
+        """Return whether a field has one of some values.
+
+        Parameters
+        ----------
+        name : str
+            The field.
+        *values : object
+            The values.
+
+        Returns
+        -------
+        bool
+            False for a missing field.
+
+        Examples
+        --------
+        >>> Fields({"actorder": "static"}, "config.json").is_any("actorder", False, "static")
+        True
+        """
+        value = self._raw((name,))[1]
+        return any(
+            value is item or (value == item and type(value) is type(item)) for item in values
+        )
 
     def _missing(self, names: tuple[str, ...]) -> NoReturn:
         fix = f"Also known as: {', '.join(names[1:])}." if names[1:] else None

@@ -10,16 +10,24 @@ from planner.importers.config import Config
 
 _TRAINING = """
     attention_dropout attn_pdrop attn_dropout_rate classifier_dropout embd_pdrop embedding_dropout
-    dropout dropout_rate expert_dropout hidden_dropout hidden_dropout_prob resid_pdrop layerdrop
-    initializer_range initializer_factor init_std output_router_logits router_aux_loss_coef
-    router_jitter_noise input_jitter_noise router_z_loss_coef gradient_checkpointing
-    selective_checkpoint_enabled sequence_parallel_enabled pretraining_tp residual_dropout
-    rescale_prenorm_residual aux_loss_alpha
+    dropout dropout_rate activation_dropout expert_dropout attention_probs_dropout_prob
+    hidden_dropout hidden_dropout_prob resid_pdrop layerdrop initializer_range initializer_factor
+    init_std output_router_logits router_aux_loss_coef router_jitter_noise input_jitter_noise
+    router_z_loss_coef gradient_checkpointing selective_checkpoint_enabled
+    sequence_parallel_enabled pretraining_tp residual_dropout rescale_prenorm_residual
+    aux_loss_alpha
 """
 _TOKENS = """
-    bos_token_id eos_token_id pad_token_id sep_token_id decoder_start_token_id unk_token_id
+    bos_token_id eos_token_id pad_token_id sep_token_id unk_token_id
+    image_token_index image_token_id video_token_index video_token_id audio_token_index
+    audio_token_id vision_start_token_id vision_end_token_id vision_token_id boi_token_index
+    boi_token_id image_start_token_id image_end_token_id video_start_token_id
+    video_end_token_id media_placeholder_token_id video_placeholder
+    use_unified_vision_chunk eoi_token_index eoi_token_id boa_token_id eoa_token_id
+    eoa_token_index ignore_index
     mask_token_id forced_bos_token_id forced_eos_token_id prefix begin_suppress_tokens
-    suppress_tokens bad_words_ids tokenizer_class
+    suppress_tokens bad_words_ids tokenizer_class cls_token_id eod_token_id
+    decoder_start_token_id
 """
 _GENERATION = """
     do_sample temperature top_k top_p typical_p repetition_penalty length_penalty num_beams
@@ -28,7 +36,8 @@ _GENERATION = """
     remove_invalid_values task_specific_params use_cache cache_implementation
 """
 _BOOKKEEPING = """
-    _name_or_path _note _commit_hash _attn_implementation _attn_implementation_autoset
+    _name_or_path _from_model_config _note _commit_hash _attn_implementation
+    _attn_implementation_autoset
     _flash_attn_2_enabled architectures auto_map transformers_version transformers.js_config
     model_type model_size model_name torchscript torch_dtype dtype id2label label2id num_labels
     problem_type finetuning_task return_dict return_dict_in_generate output_attentions
@@ -69,7 +78,7 @@ _NEUTRAL: dict[str, tuple[object, ...]] = {
 
 
 def check_neutral(config: Config) -> None:
-    """Raise if one of the fields that must be switched off is on.
+    """Raise if one of the fields that must be switched off is on, and no family answers for it.
 
     Parameters
     ----------
@@ -86,4 +95,5 @@ def check_neutral(config: Config) -> None:
     >>> check_neutral(Config({"is_causal": True}, "config.json"))
     """
     for name, values in _NEUTRAL.items():
-        config.require(name, *values)
+        if not config.was_read(name):
+            config.require(name, *values)

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import PurePath
 
 from planner.importers.config import Config
 from planner.importers.harmless import HARMLESS, check_neutral
+from planner.importers.position import read_positions
 from planner.importers.quantization import read_checkpoint
 from planner.importers.registry import find_reader
 from planner.model import Model
-from planner.model.description import check_model
+from planner.model.consistency import check_model
 from planner.sources import Source
 
-_LANGUAGE_MODELS = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
+_LANGUAGE_MODELS = (
+    "ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "ForMaskedLM",
+)  # fmt: skip
 _MOST_NAME_CHARACTERS = 80
 
 
@@ -24,6 +28,7 @@ def import_config(
     where: str,
     model_id: str | None = None,
     weights_given: bool = False,
+    quantisation: Mapping[str, object] | None = None,
 ) -> Model:
     """Return the model that a configuration describes.
 
@@ -37,6 +42,8 @@ def import_config(
         Name of the model, such as ``"meta-llama/Llama-3.1-8B"``.
     weights_given : bool
         Whether the person names a format of weights, so that the file's own does not matter.
+    quantisation : mapping, optional
+        Content of a ``hf_quant_config.json`` beside it.
 
     Returns
     -------
@@ -67,12 +74,8 @@ def import_config(
     >>> import_config(smollm, where="config.json").parameters
     134515008
     """
-    fields = Config(config, where)
+    fields = Config(with_quantisation(config, quantisation), where)
     architecture = find_reader(fields)(fields)
-    checkpoint = read_checkpoint(fields, architecture.dtype, weights_given=weights_given)
-    check_neutral(fields)
-    _check_purpose(fields)
-    fields.refuse_unread(HARMLESS)
     name = model_id or _name(where)
     model = Model(
         id=_identifier(name),
@@ -82,21 +85,56 @@ def import_config(
         final=architecture.final,
         head=architecture.head,
         usable_context=architecture.usable_context,
-        checkpoint=checkpoint,
+        mtp=architecture.mtp,
+        initial=architecture.initial,
+        towers=architecture.towers,
+        positions=architecture.positions or read_positions(fields, architecture),
         hf_id=model_id if model_id and "/" in model_id else None,
         sources={"config": Source(kind="documentation", title=f"Configuration of {name}")},
-        warnings=tuple(fields.warnings),
     )
+    checkpoint = read_checkpoint(fields, model, architecture.dtype, weights_given=weights_given)
+    check_neutral(fields)
+    _check_purpose(fields)
+    fields.refuse_unread(HARMLESS)
+    model = replace(model, checkpoint=checkpoint, warnings=tuple(fields.warnings))
     check_model(model, where)
     return model
+
+
+def with_quantisation(
+    config: Mapping[str, object], beside: Mapping[str, object] | None
+) -> Mapping[str, object]:
+    """Return a configuration with the section on quantisation that stands in a file beside it.
+
+    Parameters
+    ----------
+    config : mapping
+        Content of a ``config.json``.
+    beside : mapping or None
+        Content of a ``hf_quant_config.json``.
+
+    Returns
+    -------
+    mapping
+        The configuration itself where it has such a section already.
+
+    Examples
+    --------
+    >>> with_quantisation({}, {"quantization": {"quant_algo": "FP8"}})
+    {'quantization_config': {'quant_method': 'modelopt', 'quant_algo': 'FP8'}}
+    """
+    inner = (beside or {}).get("quantization")
+    if not isinstance(inner, Mapping) or config.get("quantization_config") is not None:
+        return config
+    return {**config, "quantization_config": {"quant_method": "modelopt", **inner}}
 
 
 def _check_purpose(config: Config) -> None:
     names = [name for name in config.entries("architectures") or () if isinstance(name, str)]
     if names and not any(name.endswith(_LANGUAGE_MODELS) for name in names):
         config.warn(
-            f"The configuration is of {names[0][:_MOST_NAME_CHARACTERS]!r}; it is planned as a "
-            f"causal decoder with an LM head."
+            f"The configuration is of {names[0][:_MOST_NAME_CHARACTERS]!r}; it is planned with the "
+            f"head of a language model."
         )
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from planner.errors import UnsupportedConfigError
 from planner.importers.config import Config
+from planner.importers.registry import Architecture
 from planner.model.bounds import MOST_CONTEXT_TOKENS
+from planner.model.part import Part
+from planner.model.position import Positions, Rotary
 
 _SCALINGS = {
     None: "default",
@@ -15,14 +20,24 @@ _SCALINGS = {
     "llama3": "llama3",
     "longrope": "longrope",
     "su": "longrope",
+    "ntk": "ntk",
+    "mrope": "default",
+    "proportional": "proportional",
 }
 """Rotations of queries and keys; none changes bytes or FLOP."""
+
+_FULL, _SLIDING = _KINDS = ("full_attention", "sliding_attention")
+_BASES = {
+    _FULL: ("rope_theta", "rotary_emb_base", "global_rope_theta"),
+    _SLIDING: ("rope_local_base_freq", "local_rope_theta"),
+}
 
 _ROTATION = (
     "factor", "original_max_position_embeddings", "max_position_embeddings", "low_freq_factor",
     "high_freq_factor", "beta_fast", "beta_slow", "mscale", "mscale_all_dim", "attention_factor",
     "short_factor", "long_factor", "short_mscale", "long_mscale", "truncate", "rope_theta",
-    "partial_rotary_factor", "llama_4_scaling_beta",
+    "partial_rotary_factor", "llama_4_scaling_beta", "mrope_section", "mrope_interleaved",
+    "interleaved", "use_scaled_rope",
 )  # fmt: skip
 
 
@@ -67,7 +82,7 @@ def usable_context(config: Config, *names: str, default: int | None = None) -> i
 
 
 def _check_scaling(section: Config, declared: int) -> None:
-    kinds = [name for name in ("full_attention", "sliding_attention") if name in section]
+    kinds = [name for name in _KINDS if name in section]
     if kinds:
         for name in kinds:
             rotation = section.section(name)
@@ -136,3 +151,142 @@ def rotated_dim(config: Config, head_dim: int, *names: str, default: float) -> i
             config.refuse(name, "above 0 and up to 1")
     rotated = int(head_dim * fraction)
     return rotated if 0 < rotated < head_dim else None
+
+
+def read_positions(config: Config, architecture: Architecture) -> Positions:
+    """Return what the usable context of a network rests on.
+
+    Parameters
+    ----------
+    config : Config
+        The configuration, or its language model's section, after a family has read it.
+    architecture : Architecture
+        What the family made of it.
+
+    Returns
+    -------
+    Positions
+        Rotary positions with their scaling, one for each kind of layer; else what stands for them.
+
+    Raises
+    ------
+    SpecError
+        A figure of the scaling is unusable.
+
+    Examples
+    --------
+    >>> from planner.importers.families.llama import read
+    >>> llama = Config(
+    ...     {
+    ...         "hidden_size": 512,
+    ...         "num_attention_heads": 8,
+    ...         "num_hidden_layers": 2,
+    ...         "intermediate_size": 1024,
+    ...         "vocab_size": 1000,
+    ...         "max_position_embeddings": 8192,
+    ...         "rope_scaling": {"type": "linear", "factor": 4.0},
+    ...     },
+    ...     "config.json",
+    ... )
+    >>> read_positions(llama, read(llama)).basis()
+    'Declared: 8,192 tokens; rotary positions (base 10,000, every angle divided by 4).'
+    """
+    declared = architecture.usable_context
+    parts = [part for layer in architecture.layers for part in layer.parts]
+    dims = _rotated_dims(parts)
+    if dims:
+        rotations = dict.fromkeys(
+            _rotation(config, kind, dim, architecture) for kind, dim in dims.items()
+        )
+        return Positions(kind="rotary", declared=declared, rotations=tuple(rotations))
+    if architecture.embedding.positions:
+        return Positions(kind="learned", declared=declared)
+    biases = {getattr(part, "distance_bias", "none") for part in parts} - {"none"}
+    if biases:
+        return Positions(kind="alibi" if "alibi" in biases else "relative", declared=declared)
+    return Positions(kind="none", declared=declared)
+
+
+def _rotated_dims(parts: Iterable[Part]) -> dict[str, int]:
+    """Rotated elements of a head in layers that see everything, and in those with a window."""
+    dims: dict[str, int] = {}
+    for part in parts:
+        kind = _FULL if getattr(part, "window", None) is None else _SLIDING
+        if getattr(part, "rotary", False):
+            dim = getattr(part, "rotary_dim", None) or getattr(part, "head_dim", None)
+        else:
+            dim = getattr(part, "rope_dim", None) or getattr(part, "qk_rope_head_dim", None)
+        if dim:
+            dims.setdefault(kind, int(dim))
+    return dims
+
+
+def _rotation(config: Config, kind: str, dim: int, architecture: Architecture) -> Rotary:
+    silent, declared = architecture.rotary, architecture.usable_context
+    section = config.section("rope_parameters") or config.section("rope_scaling")
+    flat = section is not None and not any(name in section for name in _KINDS)
+    if section is not None and not flat:
+        section = section.section(kind)
+    base = silent.base
+    for name in _BASES[_FULL]:
+        base = _positive(config, name, base)
+    if kind == _SLIDING:
+        base = silent.window_base or base
+        for name in _BASES[_SLIDING]:
+            base = _positive(config, name, base)
+    if section is None:
+        return Rotary(dim=dim, base=base)
+    base = _positive(section, "rope_theta", base)
+    said = section.text("rope_type") or section.text("type")
+    scaling = _SCALINGS.get(said, "default")
+    if scaling == "default" or (kind == _SLIDING and flat and not silent.scaled_windows):
+        return Rotary(dim=dim, base=base)
+    return _scaled(config, section, Rotary(dim=dim, base=base), scaling, declared)
+
+
+def _scaled(
+    config: Config, section: Config, plain: Rotary, scaling: str, declared: int | None
+) -> Rotary:
+    original = section.optional_size(
+        "original_max_position_embeddings", most=MOST_CONTEXT_TOKENS
+    ) or config.optional_size("original_max_position_embeddings", most=MOST_CONTEXT_TOKENS)
+    if original is None and scaling in ("yarn", "llama3", "longrope", "dynamic"):
+        original = declared
+    whole = declared / original if declared and original else 1.0
+    rotated = None
+    dim = plain.dim
+    if scaling == "proportional":
+        rotated = int(_positive(section, "partial_rotary_factor", 1.0) * dim)
+    given = section.number("attention_factor", 0.0)
+    return Rotary(
+        dim=dim,
+        base=plain.base,
+        scaling=scaling,  # type: ignore[arg-type]
+        factor=_positive(section, "factor", whole if scaling in ("yarn", "longrope") else 1.0),
+        original=original,
+        rotated=rotated,
+        beta_fast=_positive(section, "beta_fast", 32.0),
+        beta_slow=_positive(section, "beta_slow", 1.0),
+        truncate=section.flag("truncate", True),
+        mscale=abs(section.number("mscale", 0.0)),
+        mscale_all_dim=abs(section.number("mscale_all_dim", 0.0)),
+        low_freq_factor=_positive(section, "low_freq_factor", 1.0),
+        high_freq_factor=_positive(section, "high_freq_factor", 4.0),
+        short_factors=_factors(section, "short_factor"),
+        long_factors=_factors(section, "long_factor"),
+        attention_factor_given=abs(given) or None,
+    )
+
+
+def _positive(config: Config, name: str, default: float) -> float:
+    number = config.number(name, default)
+    if not number > 0:
+        config.refuse(name, "a number above 0")
+    return number
+
+
+def _factors(section: Config, name: str) -> tuple[float, ...]:
+    factors = section.entries(name) or ()
+    if any(isinstance(f, bool) or not isinstance(f, int | float) or f <= 0 for f in factors):
+        section.refuse(name, "a list of numbers above 0")
+    return tuple(float(f) for f in factors if isinstance(f, int | float))

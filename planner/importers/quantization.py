@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
-
 from planner.errors import UnsupportedConfigError
 from planner.importers.config import Config
-from planner.model import Checkpoint
+from planner.importers.quantization_methods import Quantisation, read_method
+from planner.model import Checkpoint, Model
+from planner.model.schemes import Stored, assign, standing
+from planner.model.tensor import Tensor
 
 _DTYPES = {
     "bfloat16": "bf16",
@@ -15,22 +16,22 @@ _DTYPES = {
     "float32": "fp32",
     "float": "fp32",
 }
-_OVERRIDE = "Name a format with --weights to plan the model in that one."
-
-_NEVER_QUANTISED = (
-    "lm_head", "embed_tokens", "wte", "gate", "router", "shared_expert_gate", "score",
-    "e_score_correction_bias", "vision_tower", "multi_modal_projector", "visual", "vision_model",
-)  # fmt: skip
-"""Last words of module names that hold none of the matrices a format would be applied to."""
+_SECTIONS = ("quantization_config", "compression_config")
+_MATRICES = frozenset({"linear", "expert", "head", "embedding"})
+_NEVER_QUANTISED = frozenset({"eh_proj.weight"})
 
 
-def read_checkpoint(config: Config, dtype: str | None, *, weights_given: bool) -> Checkpoint:
+def read_checkpoint(
+    config: Config, model: Model, dtype: str | None, *, weights_given: bool
+) -> Checkpoint:
     """Return how the published weights are stored.
 
     Parameters
     ----------
     config : Config
         The configuration.
+    model : Model
+        The model that it describes, whose tensors the lists of modules are matched with.
     dtype : str or None
         Format where the file does not name one; bf16 with a warning without it.
     weights_given : bool
@@ -39,43 +40,82 @@ def read_checkpoint(config: Config, dtype: str | None, *, weights_given: bool) -
     Returns
     -------
     Checkpoint
-        The format of the weights and, if some are quantised, theirs.
+        The format of the weights and, if some are quantised, which and how.
 
     Raises
     ------
     UnsupportedConfigError
-        A method of quantisation whose bytes are not modelled; names ``quant_method``.
-
-    Examples
-    --------
-    >>> read_checkpoint(
-    ...     Config({"torch_dtype": "float16"}, "config.json"), None, weights_given=False
-    ... ).dtype
-    'fp16'
+        A method of quantisation whose bytes are not modelled; names the field.
     """
     base = _base(config, dtype)
+    holder = _holder(config)
     if weights_given:
-        config.ignore("quantization_config", "compression_config")
+        holder.ignore(*_SECTIONS, "expert_dtype")
         return Checkpoint(dtype=base)
-    section = config.section("quantization_config")
+    section = _section(holder)
     if section is None:
         return Checkpoint(dtype=base)
-    method = section.text("quant_method")
-    if method is None and section.text("quant_algo"):
-        method = "modelopt"
-    match method:
-        case "fp8":
-            return _fp8(section, base)
-        case "fbgemm_fp8":
-            section.ignore("activation_scale_ub")
-            _check_exempt(section, "modules_to_not_convert", frozenset())
-            return Checkpoint(dtype=base, quantised="fp8")
-        case "mxfp4":
-            _check_exempt(section, "modules_to_not_convert", frozenset({"self_attn"}))
-            return Checkpoint(dtype=base, quantised="mxfp4", roles=("expert",))
-        case "modelopt":
-            return _modelopt(section, base)
-    _unsupported(section, "quant_method", method)
+    return apply(read_method(section, holder), model, base, section)
+
+
+def _section(config: Config) -> Config | None:
+    for name in _SECTIONS:
+        found = config.section(name)
+        if found is not None:
+            return found
+    return None
+
+
+def apply(said: Quantisation, model: Model, base: str, section: Config) -> Checkpoint:
+    """Return the storage of each tensor under a method of quantisation.
+
+    Parameters
+    ----------
+    said : Quantisation
+        What the configuration says.
+    model : Model
+        The model.
+    base : str
+        Format of what is not quantised.
+    section : Config
+        Takes the warnings.
+
+    Returns
+    -------
+    Checkpoint
+        The most common format, and rules for the tensors that have another.
+    """
+    stored: dict[tuple[int | None, str], Stored] = {}
+    named = False
+    for layer, tensor in standing(model):
+        if tensor.role not in _MATRICES or len(tensor.shape) < 2:
+            continue
+        chosen, by_name = _format(said, base, layer, tensor)
+        stored[layer, tensor.name] = Stored(chosen)
+        named = named or by_name
+    if said.named and not named:
+        section.warn(
+            "The modules that the configuration lists as quantised are not those of the model; "
+            "their weights are counted unquantised."
+        )
+    found = assign(model, base, stored)
+    return Checkpoint(dtype=base, quantised=found.quantised, roles=found.roles, rules=found.rules)
+
+
+def _format(said: Quantisation, base: str, layer: int | None, tensor: Tensor) -> tuple[str, bool]:
+    for patterns, name in said.named:
+        if patterns.match(layer, tensor):
+            return name, True
+    if tensor.name in _NEVER_QUANTISED or said.exempt.match(layer, tensor):
+        return base, False
+    return said.by_role.get(tensor.role, base), False
+
+
+def _holder(config: Config) -> Config:
+    """Return the configuration, or its language model's section where that tells the storage."""
+    if any(name in config for name in _SECTIONS):
+        return config
+    return config.section("text_config") or config
 
 
 def declared_dtype(config: Config) -> str | None:
@@ -125,52 +165,3 @@ def _base(config: Config, dtype: str | None) -> str:
             "assumed."
         )
     return base or "bf16"
-
-
-def _fp8(section: Config, base: str) -> Checkpoint:
-    section.ignore("fmt", "scale_fmt", "activation_scheme", "dequantize")
-    _check_exempt(section, "modules_to_not_convert", frozenset())
-    block = section.entries("weight_block_size")
-    if block is None:
-        return Checkpoint(dtype=base, quantised="fp8_tensor")
-    if block != (128, 128):
-        _unsupported(section, "weight_block_size", list(block))
-    return Checkpoint(dtype=base, quantised="fp8_block")
-
-
-def _modelopt(section: Config, base: str) -> Checkpoint:
-    algorithm = section.text("quant_algo")
-    if algorithm != "FP8":
-        _unsupported(section, "quant_algo", algorithm)
-    section.ignore("config_groups", "producer", "quant_method")
-    if section.given("kv_cache_scheme") or section.given("kv_cache_quant_algo"):
-        section.warn(
-            "The checkpoint brings scales for an fp8 cache; name it with --kv-cache-dtype to plan "
-            "with it."
-        )
-    _check_exempt(section, "ignore", frozenset())
-    return Checkpoint(dtype=base, quantised="fp8_tensor")
-
-
-def _check_exempt(section: Config, name: str, also: frozenset[str]) -> None:
-    """Raise if a matrix that the format is counted for is exempt from it."""
-    for entry in section.entries(name) or ():
-        module = str(entry).removeprefix("re:").rstrip(".*").rpartition(".")[2]
-        if module.endswith("norm") or module in _NEVER_QUANTISED or module in also:
-            continue
-        raise UnsupportedConfigError(
-            "some layers keep another format, which is not modelled",
-            where=section.place(name),
-            got=entry,
-            fix=_OVERRIDE,
-        )
-
-
-def _unsupported(section: Config, name: str, value: object) -> NoReturn:
-    raise UnsupportedConfigError(
-        "a quantisation whose bytes are not modelled yet",
-        where=section.place(name),
-        got=value,
-        allowed="fp8 in tensors or 128×128 blocks, fbgemm_fp8, mxfp4, modelopt FP8",
-        fix=_OVERRIDE,
-    )

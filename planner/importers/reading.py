@@ -46,11 +46,11 @@ def read_json(path: Path) -> dict[str, Any]:
     return parse_json(data, where)
 
 
-def parse_json(data: bytes, where: str) -> dict[str, Any]:
+def parse_json(data: bytes, where: str, *, most_values: int = MOST_VALUES) -> dict[str, Any]:
     """Parse JSON text.
 
     Size, nesting, the number of values, duplicate keys and numbers that are not finite are checked
-    as well as the grammar.
+    as well as the grammar; ``Infinity`` alone passes, as the upper limit that some files write.
 
     Parameters
     ----------
@@ -58,6 +58,8 @@ def parse_json(data: bytes, where: str) -> dict[str, Any]:
         The text in UTF-8.
     where : str
         Its file, for errors.
+    most_values : int
+        Values, lists and objects together. [1]
 
     Returns
     -------
@@ -81,14 +83,14 @@ The file may be cut off.
     """
     if len(data) > MOST_BYTES:
         _refuse_size(where, len(data))
-    if data.count(b",") + data.count(b"[") + data.count(b"{") > MOST_VALUES:
-        raise SpecError("too many values", where=where, allowed=f"at most {MOST_VALUES:,}")
+    if data.count(b",") + data.count(b"[") + data.count(b"{") > most_values:
+        raise SpecError("too many values", where=where, allowed=f"at most {most_values:,}")
     try:
         content = json.loads(
             data.decode("utf-8-sig"),
             object_pairs_hook=_unique,
             parse_float=_finite,
-            parse_constant=_finite,
+            parse_constant=_constant,
         )
     except UnicodeDecodeError as error:
         raise SpecError(f"not UTF-8 text at byte {error.start:,}", where=where) from error
@@ -126,6 +128,11 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{text[:40]} is not a finite number")
     return number
+
+
+def _constant(text: str) -> float:
+    """Accept ``Infinity``, which published files write for a limit that is none."""
+    return math.inf if text == "Infinity" else _finite(text)
 
 
 def _check_nesting(content: object, where: str) -> None:

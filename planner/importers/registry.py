@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import importlib
 import pkgutil
@@ -13,6 +14,27 @@ from planner.importers.config import Config
 from planner.model import Layer
 from planner.model.embedding import Embedding, Head
 from planner.model.part import Part
+from planner.model.position import Positions
+from planner.model.tower import Tower
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RotaryDefaults:
+    """What a family does with rotary positions where a file does not say it.
+
+    Parameters
+    ----------
+    base : float
+        Base of the angles. [1]
+    window_base : float, optional
+        Base in layers with a window; as elsewhere without it. [1]
+    scaled_windows : bool
+        Whether a scaling holds in layers with a window too.
+    """
+
+    base: float = 10_000.0
+    window_base: float | None = None
+    scaled_windows: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +55,16 @@ class Architecture:
         Tokens the positions are good for; None where nothing limits them. [tokens]
     dtype : str, optional
         Format of the published weights where a family's files do not say it.
+    mtp : tuple of Layer
+        Layers for multi-token prediction, beside the stack.
+    initial : tuple of Part
+        What stands between the token table and the first layer.
+    towers : tuple of Tower
+        Stacks beside the main one.
+    positions : Positions, optional
+        What the usable context rests on.
+    rotary : RotaryDefaults
+        What holds for rotary positions where the file is silent.
     """
 
     embedding: Embedding
@@ -41,9 +73,17 @@ class Architecture:
     head: Head
     usable_context: int | None
     dtype: str | None = None
+    mtp: tuple[Layer, ...] = ()
+    initial: tuple[Part, ...] = ()
+    towers: tuple[Tower, ...] = ()
+    positions: Positions | None = None
+    rotary: RotaryDefaults = RotaryDefaults()
 
 
 Reader = Callable[[Config], Architecture]
+
+_SHOWN = 12
+_MOST_COMPARED = 80
 
 _BY_TYPE: dict[str, Reader] = {}
 _BY_ARCHITECTURE: dict[str, Reader] = {}
@@ -76,11 +116,12 @@ def family(
 
     Examples
     --------
-    >>> first = model_types()[0]
-    >>> family(first)(lambda config: None)
+    >>> "llama" in model_types()
+    True
+    >>> family("llama")(lambda config: None)
     Traceback (most recent call last):
         ...
-    ValueError: two readers for RefinedWeb
+    ValueError: two readers for llama
     """
 
     def register(reader: Reader) -> Reader:
@@ -159,6 +200,13 @@ def find_reader(config: Config) -> Reader:
             "an architecture that is not modelled" if got else "names no architecture",
             where=config.place(field),
             got=got or None,
-            allowed=", ".join(model_types()),
+            allowed=_nearest(got),
         )
     return reader
+
+
+def _nearest(kind: str) -> str:
+    """Return the kinds that are spelt most like one, and how many others there are."""
+    known = model_types()
+    near = difflib.get_close_matches(kind[:_MOST_COMPARED], known, _SHOWN, 0.0)
+    return f"{', '.join(near)} and {len(known) - len(near)} others"

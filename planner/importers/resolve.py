@@ -15,6 +15,8 @@ from planner.errors import (
     UnsupportedConfigError,
     printable,
 )
+from planner.importers.gguf import gguf_from_bytes
+from planner.importers.headers import is_weight_file, model_from_gguf, model_from_header
 from planner.importers.huggingface import import_config
 from planner.importers.reading import parse_json, read_json
 from planner.model import Model
@@ -24,15 +26,11 @@ from planner.spec_folders import read_spec, spec_paths
 _FOLDER = "models_catalog"
 _PATH_CHARACTERS = 300
 _YAML = (".yaml", ".yml")
-_NOT_YET = {
-    ".safetensors": "safetensors headers",
-    ".gguf": "GGUF headers",
-    ".bin": "PyTorch files",
-    ".pt": "PyTorch files",
-}
+_WEIGHTS = (".safetensors", ".gguf")
+_NOT_READ = {".bin": "PyTorch files", ".pt": "PyTorch files"}
 _HINT = (
     "Give a catalog id (`planner models` lists them), its Hugging Face id, a config.json or its "
-    "folder, or a YAML description."
+    "folder, a GGUF or safetensors file, or a YAML description."
 )
 
 
@@ -85,7 +83,8 @@ def load_model(name: str | os.PathLike[str], *, weights_given: bool = False) -> 
     ----------
     name : str or path
         A catalog id, a Hugging Face id or alias of the catalog in any case, a ``config.json`` or
-        the folder that holds one, or a YAML description.
+        the folder that holds one, a GGUF file, a safetensors file or its index with the
+        ``config.json`` beside it, or a YAML description.
     weights_given : bool
         Whether the person names a format of weights, so that a file's own does not matter.
 
@@ -118,7 +117,7 @@ def load_model(name: str | os.PathLike[str], *, weights_given: bool = False) -> 
 
 
 def _is_file_name(text: str, file: Path) -> bool:
-    if file.suffix.lower() in (".json", *_YAML, *_NOT_YET):
+    if file.suffix.lower() in (".json", *_YAML, *_WEIGHTS, *_NOT_READ):
         return True
     try:
         return bool(text) and file.exists()
@@ -138,11 +137,21 @@ def _from_file(file: Path, *, weights_given: bool) -> Model:
         ) from error
     suffix = file.suffix.lower()
     where = printable(file, _PATH_CHARACTERS)
-    if suffix in _NOT_YET:
+    if suffix in _NOT_READ:
         _refuse_kind(where, suffix)
+    if is_weight_file(file):
+        return model_from_header(file, weights_given=weights_given)
     if suffix in _YAML:
         return model_from_description(read_spec(file), where)
-    return import_config(read_json(file), where=where, weights_given=weights_given)
+    return import_config(
+        read_json(file), where=where, weights_given=weights_given, quantisation=_beside(file)
+    )
+
+
+def _beside(file: Path) -> dict[str, Any] | None:
+    """Return what stands about quantisation in a file of its own beside a configuration."""
+    beside = file.with_name("hf_quant_config.json")
+    return read_json(beside) if file.name == "config.json" and beside.is_file() else None
 
 
 def _in_folder(folder: Path) -> Path:
@@ -156,7 +165,9 @@ def _in_folder(folder: Path) -> Path:
 
 def _refuse_kind(where: str, suffix: str) -> NoReturn:
     raise UnsupportedConfigError(
-        f"{_NOT_YET[suffix]} are not yet read", where=where, fix="Give the model's config.json."
+        f"{_NOT_READ[suffix]} are programs and are not read",
+        where=where,
+        fix="Give the model's config.json.",
     )
 
 
@@ -166,7 +177,7 @@ def model_from_text(data: bytes, where: str, *, weights_given: bool = False) -> 
     Parameters
     ----------
     data : bytes
-        A configuration in JSON.
+        A configuration in JSON, or a GGUF file.
     where : str
         Name of the file, for errors and for the name of the model.
     weights_given : bool
@@ -191,8 +202,15 @@ def model_from_text(data: bytes, where: str, *, weights_given: bool = False) -> 
 column 15. The file may be cut off.
     """
     suffix = Path(where).suffix.lower()
-    if suffix in _NOT_YET:
+    if suffix in _NOT_READ:
         _refuse_kind(where, suffix)
+    if suffix == ".gguf":
+        header = gguf_from_bytes(data, where)
+        return model_from_gguf(header, None, where, weights_given=weights_given)
+    if suffix == ".safetensors":
+        raise UnsupportedConfigError(
+            "a header without an architecture", where=where, fix="Give the model's config.json."
+        )
     return import_config(parse_json(data, where), where=where, weights_given=weights_given)
 
 

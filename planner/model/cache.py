@@ -4,31 +4,58 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from planner.arrays import Numeric, minimum
 from planner.model.execution import Execution
 from planner.model.layout import Section
 from planner.model.storage import Format
+from planner.units import format_bytes
+
+
+class Cache(Protocol):
+    """What is kept of each sequence; a new kind of cache is one class that answers these."""
+
+    @property
+    def kind(self) -> str:
+        """What sets it apart."""
+        ...
+
+    def token_bytes(self, execution: Execution, *, tp: int) -> int | float:
+        """Return the bytes that one more token adds on the fullest rank. [bytes]."""
+        ...
+
+    def sequence_bytes(self, context: Numeric, execution: Execution, *, tp: int) -> Numeric:
+        """Return the bytes of one sequence on the fullest rank. [bytes]."""
+        ...
+
+    def describe(self, context: int, execution: Execution, *, tp: int) -> str:
+        """Return how the bytes of one sequence come about, in words."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenCache:
     """Keys and values kept per token, up to a window.
 
+    Of chunks only the newest is kept. It holds ``context mod chunk`` tokens that matter, but has
+    been full on the way wherever the context is longer: the memory to set aside is that of a whole
+    chunk, and grows with the context like that of a window.
+
     Parameters
     ----------
-    kind : {"full", "sliding"}
-        Whether tokens are ever dropped.
+    kind : {"full", "sliding", "chunked"}
+        Whether tokens are ever dropped: never, one by one, or a chunk at a time.
     heads : Section
         Key-value heads and how ranks share them.
     key_dim, value_dim : int
         Width of one head's key and value. [elements]
     window : int, optional
-        Tokens kept, the newest included; None keeps all. [tokens]
+        Tokens kept at most, the newest included: a window, first tokens kept beside it, or a
+        chunk; None keeps all. [tokens]
     """
 
-    kind: Literal["full", "sliding"]
+    kind: Literal["full", "sliding", "chunked"]
     heads: Section
     key_dim: int
     value_dim: int
@@ -91,9 +118,8 @@ class TokenCache:
         ... ).token_bytes(half(), tp=1)
         4096
         """
-        fmt = execution.cache
-        pair = fmt.vector_bytes(self.key_dim) + fmt.vector_bytes(self.value_dim)
-        return int(self.heads.units_on_rank(tp) * pair)
+        pair = execution.cache.pair_bytes(self.key_dim, self.value_dim)
+        return self.heads.units_on_rank(tp) * pair
 
     def sequence_bytes(self, context: Numeric, execution: Execution, *, tp: int) -> Numeric:
         """Return the bytes of one sequence on the fullest rank.
@@ -120,7 +146,77 @@ class TokenCache:
         ... ).sequence_bytes(1024, half(), tp=1)
         4194304
         """
-        return self.tokens(context) * self.token_bytes(execution, tp=tp)
+        return self.stored_bytes(self.tokens(context), execution, tp=tp)
+
+    def stored_bytes(self, tokens: Numeric, execution: Execution, *, tp: int) -> Numeric:
+        """Return the bytes of so many kept tokens on the fullest rank.
+
+        Parameters
+        ----------
+        tokens : numeric
+            Tokens kept. [tokens]
+        execution : Execution
+            Gives the cache format; some keep the newest tokens in 16 bits.
+        tp : int
+            Tensor-parallel ranks; 1 for the whole. [1]
+
+        Returns
+        -------
+        numeric
+            Exact size. [bytes]
+
+        References
+        ----------
+        liu-2024-kivi
+
+        Examples
+        --------
+        >>> from dataclasses import replace
+        >>> from planner.model.execution import half
+        >>> from planner.model.storage import cache_format
+        >>> cache = TokenCache(
+        ...     kind="full", heads=Section(1, 1, "KV heads"), key_dim=128, value_dim=128
+        ... )
+        >>> cache.stored_bytes(1128, replace(half(), cache=cache_format("kivi2")), tp=1)
+        161536
+        """
+        fmt = execution.cache
+        size = self.token_bytes(execution, tp=tp)
+        if not fmt.recent_tokens:
+            return tokens * size
+        wide = 2 * (self.key_dim + self.value_dim) * self.heads.units_on_rank(tp)
+        return tokens * size + minimum(tokens, fmt.recent_tokens) * (wide - size)
+
+    def describe(self, context: int, execution: Execution, *, tp: int) -> str:
+        """Return how the bytes of one sequence come about, in words.
+
+        Parameters
+        ----------
+        context : int
+            Tokens seen. [tokens]
+        execution : Execution
+            Gives the cache format.
+        tp : int
+            Tensor-parallel ranks; 1 for the whole. [1]
+
+        Returns
+        -------
+        str
+            Tokens, and what makes up one.
+
+        Examples
+        --------
+        >>> from planner.model.execution import half
+        >>> TokenCache(
+        ...     kind="full", heads=Section(8, 1, "KV heads"), key_dim=128, value_dim=128
+        ... ).describe(1024, half(), tp=1)
+        '1,024 tokens × 4,096 B (8 KV heads × (128 + 128) in bf16)'
+        """
+        return (
+            f"{self.tokens(context):,} tokens × {self.token_bytes(execution, tp=tp):,} B "
+            f"({self.heads.units_on_rank(tp)} KV heads × "
+            f"({self.key_dim} + {self.value_dim}) in {execution.cache.name})"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,8 +225,9 @@ class StateCache:
 
     Parameters
     ----------
-    kind : {"state", "convolution"}
-        A recurrent state, or the last columns of a convolution's input.
+    kind : {"state", "convolution", "compressor"}
+        A recurrent state, the last columns of a convolution's input, or what a compressor of
+        tokens has read of the entry it is making.
     sections : tuple of Section
         The split axis.
     shape : tuple of int
@@ -139,7 +236,7 @@ class StateCache:
         Its own format; the residual stream's without one.
     """
 
-    kind: Literal["state", "convolution"]
+    kind: Literal["state", "convolution", "compressor"]
     sections: tuple[Section, ...]
     shape: tuple[int, ...]
     format: Format | None = None
@@ -203,5 +300,30 @@ class StateCache:
         fmt = self.format or execution.stream
         return width * math.prod(self.shape) * fmt.bits // 8
 
+    def describe(self, context: int, execution: Execution, *, tp: int) -> str:
+        """Return how the bytes of one sequence come about, in words.
 
-Cache = TokenCache | StateCache
+        Parameters
+        ----------
+        context : int
+            Not used. [tokens]
+        execution : Execution
+            Gives the format where the state has none of its own.
+        tp : int
+            Tensor-parallel ranks; 1 for the whole. [1]
+
+        Returns
+        -------
+        str
+            The size, which holds at any context.
+
+        Examples
+        --------
+        >>> from planner.model.execution import half
+        >>> StateCache(kind="state", sections=(Section(80, 64, "heads"),), shape=(128,)).describe(
+        ...     1, half(), tp=1
+        ... )
+        '1.25 MiB per sequence at any context'
+        """
+        size = self.sequence_bytes(context, execution, tp=tp)
+        return f"{format_bytes(size)} per sequence at any context"

@@ -7,7 +7,7 @@ parts stand together: named blocks, and the stack as a list of runs.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, is_dataclass
 from itertools import groupby
 from typing import Annotated, Any, Literal
 
@@ -16,24 +16,29 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from planner.errors import SpecError
 from planner.model.bounds import MOST_CONTEXT_TOKENS, MOST_LAYERS, Name
+from planner.model.consistency import check_model
 from planner.model.embedding import Embedding, Head
-from planner.model.feed_forward import Dense, MixtureOfExperts
-from planner.model.mixers.attention import Attention
-from planner.model.mixers.state_space import Mamba2
-from planner.model.model import Checkpoint, Layer, Model
-from planner.model.norm import Norm
+from planner.model.layer import Layer, count_layers
+from planner.model.model import Checkpoint, Model
 from planner.model.part import Part
-from planner.model.storage import WEIGHT_FORMATS
+from planner.model.part_kinds import AnyPart
+from planner.model.position import Positions
+from planner.model.tower import Tower
 from planner.sources import Identifier, Source
 from planner.spec_folders import validate
 
 SCHEMA_VERSION = 1
 
 _MOST_PERIOD = 16
-_IN_ROWS = {"checkpoint", "embedding", "blocks", "layers", "final", "head"}
+_MOST_TOWERS = 8
+_IN_ROWS = {
+    "checkpoint", "positions", "embedding", "initial", "blocks", "layers", "mtp", "final", "head",
+    "towers",
+}  # fmt: skip
 
-AnyPart = Annotated[
-    Attention | Mamba2 | Dense | MixtureOfExperts | Norm, Field(discriminator="kind")
+Blocks = Annotated[
+    dict[Name, Annotated[tuple[AnyPart, ...], Field(min_length=1, max_length=100)]],
+    Field(min_length=1, max_length=MOST_LAYERS),
 ]
 HuggingFaceId = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9_.\-]{1,96}/[A-Za-z0-9_.\-]{1,96}$")
@@ -50,6 +55,25 @@ class Run(BaseModel):
     repeat: Annotated[int, Field(strict=True, ge=1, le=MOST_LAYERS)] = 1
 
 
+Runs = Annotated[tuple[Run, ...], Field(min_length=1, max_length=MOST_LAYERS)]
+
+
+class StackDescription(BaseModel):
+    """Layers beside the stack, with blocks of their own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    blocks: Blocks
+    layers: Runs
+
+
+class TowerDescription(StackDescription):
+    """A stack beside the main one, with a name and the tokens it sees."""
+
+    name: Name
+    tokens: Annotated[int, Field(strict=True, ge=0, le=MOST_CONTEXT_TOKENS)] = 0
+
+
 class ModelDescription(BaseModel):
     """The content of a catalog file."""
 
@@ -62,16 +86,17 @@ class ModelDescription(BaseModel):
     aliases: tuple[HuggingFaceId, ...] = ()
     parameters: Annotated[int, Field(strict=True, ge=1)]
     usable_context: Annotated[int, Field(strict=True, ge=1, le=MOST_CONTEXT_TOKENS)] | None
+    positions: Positions | None = None
     warnings: tuple[Text, ...] = ()
     checkpoint: Checkpoint
     embedding: Embedding
-    blocks: Annotated[
-        dict[Name, Annotated[tuple[AnyPart, ...], Field(min_length=1, max_length=100)]],
-        Field(min_length=1, max_length=MOST_LAYERS),
-    ]
-    layers: Annotated[tuple[Run, ...], Field(min_length=1, max_length=MOST_LAYERS)]
+    initial: Annotated[tuple[AnyPart, ...], Field(max_length=100)] = ()
+    blocks: Blocks
+    layers: Runs
+    mtp: StackDescription | None = None
     final: Annotated[tuple[AnyPart, ...], Field(max_length=100)] = ()
     head: Head
+    towers: Annotated[tuple[TowerDescription, ...], Field(max_length=_MOST_TOWERS)] = ()
     sources: dict[Identifier, Source]
 
 
@@ -100,10 +125,21 @@ def model_from_description(data: Mapping[str, Any], where: str) -> Model:
         id=said.id,
         name=said.name,
         embedding=said.embedding,
-        layers=_unrolled(said, where),
+        initial=said.initial,
+        layers=_unrolled(said.blocks, said.layers, where),
+        mtp=_unrolled(said.mtp.blocks, said.mtp.layers, f"{where}: mtp") if said.mtp else (),
         final=said.final,
         head=said.head,
+        towers=tuple(
+            Tower(
+                name=tower.name,
+                layers=_unrolled(tower.blocks, tower.layers, f"{where}: {tower.name}"),
+                tokens=tower.tokens,
+            )
+            for tower in said.towers
+        ),
         usable_context=said.usable_context,
+        positions=said.positions,
         checkpoint=said.checkpoint,
         hf_id=said.hf_id,
         aliases=said.aliases,
@@ -121,13 +157,15 @@ def model_from_description(data: Mapping[str, Any], where: str) -> Model:
     return model
 
 
-def _unrolled(said: ModelDescription, where: str) -> tuple[Layer, ...]:
-    if sum(len(run.blocks) * run.repeat for run in said.layers) > MOST_LAYERS:
+def _unrolled(
+    blocks: Mapping[str, tuple[Part, ...]], runs: tuple[Run, ...], where: str
+) -> tuple[Layer, ...]:
+    if sum(len(run.blocks) * run.repeat for run in runs) > MOST_LAYERS:
         raise SpecError(
             "too many layers", where=f"{where}: layers", allowed=f"at most {MOST_LAYERS:,}"
         )
-    layers = {name: Layer(name, parts) for name, parts in said.blocks.items()}
-    named = [name for run in said.layers for name in run.blocks * run.repeat]
+    layers = {name: Layer(name, parts) for name, parts in blocks.items()}
+    named = [name for run in runs for name in run.blocks * run.repeat]
     for name in named:
         if name not in layers:
             raise SpecError(
@@ -137,73 +175,6 @@ def _unrolled(said: ModelDescription, where: str) -> tuple[Layer, ...]:
     if unused:
         raise SpecError(f"a block that no layer uses: {min(unused)}", where=f"{where}: blocks")
     return tuple(layers[name] for name in named)
-
-
-def check_model(model: Model, where: str) -> None:
-    """Raise unless the parts of a model fit together.
-
-    Parameters
-    ----------
-    model : Model
-        The model.
-    where : str
-        Its file, for errors.
-
-    Raises
-    ------
-    SpecError
-        Widths differ, heads are not evenly shared, or a format is unknown.
-    """
-    for layer, part, _ in model.parts:
-        place = f"{where}: {layer}"
-        width = part.width if isinstance(part, Norm) else getattr(part, "hidden", model.hidden)
-        if width != model.hidden:
-            raise SpecError(
-                "another width than the residual stream's",
-                where=place,
-                got=width,
-                allowed=f"{model.hidden:,}, as the embedding says",
-            )
-        _check_part(part, place)
-    if model.head.width != model.embedding.width and model.head.tied:
-        raise SpecError("a tied head as wide as no token table", where=f"{where}: head.width")
-    if model.head.vocabulary != model.embedding.vocabulary and model.head.tied:
-        raise SpecError("a tied head of another vocabulary", where=f"{where}: head.vocabulary")
-    _check_checkpoint(model.checkpoint, f"{where}: checkpoint")
-
-
-def _check_part(part: Part, place: str) -> None:
-    if isinstance(part, Attention) and part.query_heads % part.kv_heads:
-        raise SpecError(
-            "KV heads that query heads cannot share evenly",
-            where=place,
-            got=part.kv_heads,
-            allowed=f"a divisor of {part.query_heads:,}",
-        )
-    if isinstance(part, Attention) and (part.rotary_dim or 0) > part.head_dim:
-        raise SpecError("more rotated than a head is wide", where=place, got=part.rotary_dim)
-    if isinstance(part, Mamba2) and part.heads % part.groups:
-        raise SpecError(
-            "groups that heads cannot share evenly",
-            where=place,
-            got=part.groups,
-            allowed=f"a divisor of {part.heads:,}",
-        )
-    if isinstance(part, MixtureOfExperts) and part.top_k > part.experts:
-        raise SpecError(
-            "more experts per token than there are",
-            where=place,
-            got=part.top_k,
-            allowed=f"at most {part.experts:,}",
-        )
-
-
-def _check_checkpoint(checkpoint: Checkpoint, place: str) -> None:
-    for name in filter(None, (checkpoint.dtype, checkpoint.quantised)):
-        if name not in WEIGHT_FORMATS:
-            raise SpecError(
-                "unknown format", where=place, got=name, allowed=", ".join(WEIGHT_FORMATS)
-            )
 
 
 def model_to_description(model: Model) -> dict[str, Any]:
@@ -224,11 +195,6 @@ def model_to_description(model: Model) -> dict[str, Any]:
     SpecError
         Two different kinds of layer have one name.
     """
-    blocks: dict[str, list[dict[str, Any]]] = {}
-    for layer, _ in model.groups:
-        if layer.name in blocks:
-            raise SpecError("two kinds of layer have one name", where=model.id, got=layer.name)
-        blocks[layer.name] = [_plain(part) for part in layer.parts]
     description: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "id": model.id,
@@ -237,19 +203,34 @@ def model_to_description(model: Model) -> dict[str, Any]:
         "aliases": list(model.aliases),
         "parameters": model.parameters,
         "usable_context": model.usable_context,
+        "positions": _plain(model.positions) if model.positions else None,
         "warnings": list(model.warnings),
         "checkpoint": _plain(model.checkpoint),
         "embedding": _plain(model.embedding),
-        "blocks": blocks,
-        "layers": _runs([layer.name for layer in model.layers]),
+        "initial": [_plain(part) for part in model.initial],
+        **_stack(model.layers, model.id),
+        "mtp": _stack(model.mtp, model.id) if model.mtp else None,
         "final": [_plain(part) for part in model.final],
         "head": _plain(model.head),
+        "towers": [
+            {"name": tower.name, **_stack(tower.layers, model.id), "tokens": tower.tokens}
+            for tower in model.towers
+        ],
         "sources": {
             name: source.model_dump(exclude_none=True) for name, source in model.sources.items()
         },
     }
-    optional = ("hf_id", "aliases", "warnings", "final")
+    optional = ("hf_id", "aliases", "warnings", "mtp", "final", "initial", "towers", "positions")
     return {key: value for key, value in description.items() if value or key not in optional}
+
+
+def _stack(layers: tuple[Layer, ...], where: str) -> dict[str, Any]:
+    blocks: dict[str, list[dict[str, Any]]] = {}
+    for layer, _ in count_layers(layers):
+        if layer.name in blocks:
+            raise SpecError("two kinds of layer have one name", where=where, got=layer.name)
+        blocks[layer.name] = [_plain(part) for part in layer.parts]
+    return {"blocks": blocks, "layers": _runs([layer.name for layer in layers])}
 
 
 def _plain(part: Any) -> dict[str, Any]:
@@ -259,8 +240,14 @@ def _plain(part: Any) -> dict[str, Any]:
         value = getattr(part, entry.name)
         chooses = entry.name in {"kind", "dtype"} and not isinstance(part, Embedding | Head)
         if chooses or entry.default is MISSING or value != entry.default:
-            plain[entry.name] = list(value) if isinstance(value, tuple) else value
+            plain[entry.name] = _plain_value(value)
     return plain
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain_value(item) for item in value]
+    return _plain(value) if is_dataclass(value) else value
 
 
 def _runs(names: list[str]) -> list[dict[str, Any]]:

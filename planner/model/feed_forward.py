@@ -135,6 +135,20 @@ class MixtureOfExperts(Stateless):
         Width of the experts that every token visits, together; 0 without. [elements]
     shared_gate : bool
         Whether a learned gate scales the shared experts.
+    correction_bias : bool
+        Whether the choice of experts, not their weight, is corrected by a bias per expert that
+        training adjusts by rule: a buffer, not a parameter.
+    hash_vocabulary : int
+        Entries of a table that routes by token id; 0 where scores do. [1]
+    zero_experts : int
+        Further choices of the router that return their input at no cost. [1]
+    latent : int
+        Width that tokens are projected to before the routed experts, and back from after them; 0
+        for experts on the residual stream. [elements]
+    latent_norm : bool
+        Whether there are norms before and after the routed experts within the projections.
+    name : str
+        Module name.
     """
 
     kind: Literal["moe"] = "moe"
@@ -147,6 +161,29 @@ class MixtureOfExperts(Stateless):
     router_bias: Flag = False
     shared_intermediate: Count = 0
     shared_gate: Flag = False
+    correction_bias: Flag = False
+    hash_vocabulary: Count = 0
+    zero_experts: Count = 0
+    latent: Count = 0
+    latent_norm: Flag = False
+    name: Name = "mlp"
+
+    @property
+    def choices(self) -> int:
+        """What the router chooses among: experts and those that cost nothing. [1]."""
+        return self.experts + self.zero_experts
+
+    @property
+    def expert_hidden(self) -> int:
+        """Width of what routed experts read and return. [elements]."""
+        return self.latent or self.hidden
+
+    def _at(self, name: str) -> str:
+        return f"{self.name}.{name}"
+
+    def _shared_gate(self) -> tuple[Tensor, ...]:
+        gated = self.shared_gate
+        return linear(self._at("shared_gate"), 1, self.hidden, role="router") if gated else ()
 
     def _shared(self) -> Dense | None:
         if not self.shared_intermediate:
@@ -155,29 +192,56 @@ class MixtureOfExperts(Stateless):
             hidden=self.hidden,
             intermediate=self.shared_intermediate,
             gated=self.gated,
-            name="mlp.shared_experts",
+            name=self._at("shared_experts"),
         )
 
     def _router(self) -> tuple[Tensor, ...]:
-        return linear("mlp.router", self.experts, self.hidden, bias=self.router_bias, role="router")
+        return linear(
+            self._at("router"), self.choices, self.hidden, bias=self.router_bias, role="router"
+        )
+
+    def _buffers(self) -> tuple[Tensor, ...]:
+        buffers: list[tuple[str, tuple[int, ...]]] = []
+        if self.correction_bias:
+            buffers.append(("router.e_score_correction_bias", (self.choices,)))
+        if self.hash_vocabulary:
+            buffers.append(("router.tid2eid", (self.hash_vocabulary, self.top_k)))
+        return tuple(Tensor(self._at(name), shape, "buffer") for name, shape in buffers)
+
+    def _latent(self) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """Return the projections to and from the width of the routed experts."""
+        if not self.latent:
+            return (), ()
+        return (
+            linear(self._at("latent_in"), self.latent, self.hidden),
+            linear(self._at("latent_out"), self.hidden, self.latent),
+        )
+
+    def _latent_norms(self) -> tuple[Tensor, ...]:
+        if not self.latent_norm:
+            return ()
+        return tuple(
+            Tensor(self._at(f"{name}.weight"), (self.expert_hidden,), "norm")
+            for name in ("pre_expert_norm", "post_expert_norm")
+        )
 
     def _experts(self) -> tuple[Tensor, ...]:
         factor = 2 if self.gated else 1
-        visited = (self.top_k, self.experts)
+        visited = (self.top_k, self.choices)
         columns = Section(self.intermediate, factor, "expert columns")
         rows = Section(self.intermediate, 1, "expert columns")
         wide = factor * self.intermediate
         tensors = [
             Tensor(
-                "mlp.experts.gate_up_proj" if self.gated else "mlp.experts.up_proj",
-                (self.experts, wide, self.hidden),
+                self._at("experts.gate_up_proj") if self.gated else self._at("experts.up_proj"),
+                (self.experts, wide, self.expert_hidden),
                 "expert",
                 Split(1, (columns,)),
                 visited,
             ),
             Tensor(
-                "mlp.experts.down_proj",
-                (self.experts, self.hidden, self.intermediate),
+                self._at("experts.down_proj"),
+                (self.experts, self.expert_hidden, self.intermediate),
                 "expert",
                 Split(2, (rows,)),
                 visited,
@@ -185,16 +249,15 @@ class MixtureOfExperts(Stateless):
         ]
         if self.bias:
             split = Split(1, (columns,))
-            tensors.append(
-                Tensor("mlp.experts.in_bias", (self.experts, wide), "bias", split, visited)
-            )
-            tensors.append(
-                Tensor("mlp.experts.out_bias", (self.experts, self.hidden), "bias", None, visited)
-            )
+            out_bias = (self.experts, self.expert_hidden)
+            tensors += [
+                Tensor(self._at("experts.in_bias"), (self.experts, wide), "bias", split, visited),
+                Tensor(self._at("experts.out_bias"), out_bias, "bias", None, visited),
+            ]
         return tuple(tensors)
 
     def tensors(self) -> tuple[Tensor, ...]:
-        """Return router, stacked experts and shared experts.
+        """Return router, stacked experts, what leads to and from them, and shared experts.
 
         Returns
         -------
@@ -212,8 +275,11 @@ class MixtureOfExperts(Stateless):
         1409318912
         """
         shared = self._shared()
-        gate = linear("mlp.shared_gate", 1, self.hidden, role="router") if self.shared_gate else ()
-        return (*self._router(), *self._experts(), *(shared.tensors() if shared else ()), *gate)
+        into, out_of = self._latent()
+        return (
+            *self._router(), *self._buffers(), *into, *self._experts(), *self._latent_norms(),
+            *out_of, *(shared.tensors() if shared else ()), *self._shared_gate(),
+        )  # fmt: skip
 
     def distinct_experts(self, tokens: Numeric) -> Numeric:
         """Return how many experts a step is expected to visit, routing being uniform.
@@ -226,7 +292,7 @@ class MixtureOfExperts(Stateless):
         Returns
         -------
         numeric
-            ``experts · (1 - (1 - top_k/experts)^tokens)``. [1]
+            ``experts · (1 - (1 - top_k/choices)^tokens)``. [1]
 
         Examples
         --------
@@ -234,7 +300,31 @@ class MixtureOfExperts(Stateless):
         >>> round(v3.distinct_experts(32), 1)
         163.3
         """
-        return self.experts * (1 - (1 - self.top_k / self.experts) ** tokens)
+        return self.experts * (1 - (1 - self.top_k / self.choices) ** tokens)
+
+    def expert_visits(self, tokens: Numeric) -> Numeric:
+        """Return how many times a token goes through a routed expert.
+
+        Parameters
+        ----------
+        tokens : numeric
+            Tokens of the step. [tokens]
+
+        Returns
+        -------
+        numeric
+            ``tokens · top_k``, less the expected choices that cost nothing. [1]
+
+        Examples
+        --------
+        >>> longcat = MixtureOfExperts(
+        ...     hidden=6144, intermediate=2048, experts=512, top_k=12, zero_experts=256
+        ... )
+        >>> longcat.expert_visits(3)
+        24
+        """
+        share, rest = divmod(self.top_k * self.experts, self.choices)
+        return tokens * (share + rest / self.choices if rest else share)
 
     def operations(self, step: Step, execution: Execution) -> tuple[Operation, ...]:
         """Return routing, the visited experts, the shared experts and the sum over ranks.
@@ -268,15 +358,20 @@ class MixtureOfExperts(Stateless):
         704643072
         """
         tokens = step.tokens
-        operations = [gemm("mlp.router", self._router(), tokens, execution)]
+        operations = [gemm(self._at("router"), self._router(), tokens, execution)]
+        into, out_of = self._latent()
+        if into:
+            operations.append(gemm(self._at("latent_in"), into, tokens, execution))
         operations.append(self._expert_products(tokens, execution))
+        if out_of:
+            operations.append(gemm(self._at("latent_out"), out_of, tokens, execution))
         shared = self._shared()
-        if shared:
-            operations += [
-                op for op in shared.operations(step, execution) if op.kind != "all_reduce"
-            ]
+        alone = shared.operations(step, execution) if shared else ()
+        operations += [op for op in alone if op.kind != "all_reduce"]
+        if self.shared_gate:
+            operations.append(gemm(self._at("shared_gate"), self._shared_gate(), tokens, execution))
         if execution.layout.tp > 1:
-            operations.append(all_reduce("mlp.all_reduce", tokens, self.hidden, execution))
+            operations.append(all_reduce(self._at("all_reduce"), tokens, self.hidden, execution))
         return tuple(operations)
 
     def _expert_products(self, tokens: Numeric, execution: Execution) -> Operation:
@@ -285,26 +380,21 @@ class MixtureOfExperts(Stateless):
         operand = execution.operand(execution.weights.format_of(parts[0]))
         wide, narrow = parts[0].shape[1], parts[1].shape[2]
         stored = sum(execution.weights.tensor_bytes(part) for part in parts)
-        visits = tokens * self.top_k
+        visits = self.expert_visits(tokens)
         stream = execution.stream_bytes
+        shape = {
+            "tokens": tokens, "hidden": self.expert_hidden, "intermediate": self.intermediate,
+            "gated": self.gated, "experts": self.experts, "top_k": self.top_k, "tp": tp, "ep": 1,
+            "routing": "uniform",
+        }  # fmt: skip
         return Operation(
-            name="mlp.experts",
+            name=self._at("experts"),
             kind="moe",
             precision=operand.precision,
-            flop=2 * visits * self.hidden * (wide + narrow),
+            flop=2 * visits * self.expert_hidden * (wide + narrow),
             weight_bytes=stored * (self.distinct_experts(tokens) / self.experts),
-            input_bytes=tokens * self.hidden * operand.bits // 8,
-            output_bytes=tokens * self.hidden * stream,
+            input_bytes=tokens * self.expert_hidden * operand.bits // 8,
+            output_bytes=tokens * self.expert_hidden * stream,
             workspace_bytes=visits * (wide + narrow) * stream,
-            shape={
-                "tokens": tokens,
-                "hidden": self.hidden,
-                "intermediate": self.intermediate,
-                "gated": self.gated,
-                "experts": self.experts,
-                "top_k": self.top_k,
-                "tp": tp,
-                "ep": 1,
-                "routing": "uniform",
-            },
+            shape=shape,
         )

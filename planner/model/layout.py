@@ -7,7 +7,7 @@ from typing import Literal
 
 from planner.errors import LayoutError
 
-Beyond = Literal["error", "replicate", "pad"]
+Beyond = Literal["error", "replicate", "pad", "copy"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,8 @@ class Section:
     """A run of an axis made of ``units`` equal indivisible pieces of ``width`` elements.
 
     ``beyond`` says what happens where ranks do not divide the units: an error; replication, as
-    engines do with KV heads once ranks outnumber them; or padding, as they do with vocabularies.
+    engines do with KV heads once ranks outnumber them; padding, as they do with vocabularies; or a
+    copy of all pieces on every rank, as they do with vision towers.
     """
 
     units: int
@@ -67,7 +68,7 @@ class Section:
         """
         return (
             self.units % tp == 0
-            or self.beyond == "pad"
+            or self.beyond in ("pad", "copy")
             or (self.beyond == "replicate" and tp % self.units == 0)
         )
 
@@ -101,6 +102,8 @@ class Section:
                 got=tp,
                 allowed="divisors of the head counts and of the feed-forward width",
             )
+        if self.beyond == "copy" and self.units % tp:
+            return self.units
         return -(-self.units // tp)
 
 

@@ -3,55 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from planner.arrays import Numeric
-from planner.errors import LayoutError
+from planner.errors import LayoutError, UnknownNameError
 from planner.model.cache import Cache
+from planner.model.checkpoint import AS_PUBLISHED, Checkpoint
 from planner.model.embedding import Embedding, Head
 from planner.model.execution import Execution
+from planner.model.layer import Layer, count_layers
 from planner.model.layout import Layout, Section
+from planner.model.mixers.cross_attention import attending
 from planner.model.operation import Operation
 from planner.model.part import Part
+from planner.model.placement import StoredPart, split_by, stored_tensors
+from planner.model.position import Positions
 from planner.model.step import Step
-from planner.model.tensor import Role, Tensor
+from planner.model.storage import WeightScheme
+from planner.model.tensor import Tensor
+from planner.model.tower import Tower
 from planner.sources import Source
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """Parts that run one after the other: norms, mixers, feed-forward blocks.
-
-    Parameters
-    ----------
-    name : str
-        What sets this kind of layer apart, such as ``"sliding"``.
-    parts : tuple of Part
-        In the order of execution.
-    """
-
-    name: str
-    parts: tuple[Part, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checkpoint:
-    """How the published weights are stored.
-
-    Parameters
-    ----------
-    dtype : str
-        Format of everything that is not quantised.
-    quantised : str, optional
-        Format of the quantised matrices; None if there are none.
-    roles : tuple of str
-        Roles of the quantised tensors.
-    """
-
-    dtype: str = "bf16"
-    quantised: str | None = None
-    roles: tuple[Role, ...] = ("linear", "expert")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -72,6 +44,12 @@ class Model:
         LM head.
     usable_context : int or None
         Tokens the positions are good for; None where nothing limits them. [tokens]
+    initial : tuple of Part
+        What stands between the embedding and the first layer.
+    towers : tuple of Tower
+        Stacks beside the main one: an encoder, towers that read images or sound.
+    positions : Positions or None
+        What ``usable_context`` rests on, where it is known.
     checkpoint : Checkpoint
         How the published weights are stored.
     hf_id : str or None
@@ -82,6 +60,9 @@ class Model:
         Where the description comes from.
     warnings : tuple of str
         What the reader of the description should know.
+    mtp : tuple of Layer
+        Layers for multi-token prediction that the checkpoint brings beside the stack: counted
+        apart, and no part of it unless :meth:`with_mtp` puts them there.
     """
 
     id: str
@@ -91,33 +72,60 @@ class Model:
     final: tuple[Part, ...]
     head: Head
     usable_context: int | None
-    checkpoint: Checkpoint = Checkpoint()
+    initial: tuple[Part, ...] = ()
+    towers: tuple[Tower, ...] = ()
+    positions: Positions | None = None
+    checkpoint: Checkpoint = AS_PUBLISHED
     hf_id: str | None = None
     aliases: tuple[str, ...] = ()
     sources: Mapping[str, Source] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    mtp: tuple[Layer, ...] = ()
 
     @cached_property
     def groups(self) -> tuple[tuple[Layer, int], ...]:
         """Distinct layers with how often each occurs, in order of first occurrence."""
-        counts: dict[Layer, int] = {}
-        for layer in self.layers:
-            counts[layer] = counts.get(layer, 0) + 1
-        return tuple(counts.items())
+        return count_layers(self.layers)
 
     @cached_property
     def parts(self) -> tuple[tuple[str, Part, int], ...]:
-        """Every distinct part with the name of its layer and how often it occurs."""
+        """Every distinct part of the main stack with its layer's name and how often it occurs."""
+        initial = [("initial", part, 1) for part in self.initial]
         inner = [(layer.name, part, n) for layer, n in self.groups for part in layer.parts]
         final = [("final", part, 1) for part in self.final]
-        return (("embedding", self.embedding, 1), *inner, *final, ("head", self.head, 1))
+        first, last = ("embedding", self.embedding, 1), ("head", self.head, 1)
+        return (first, *initial, *inner, *final, last)
+
+    @cached_property
+    def _stored_parts(self) -> dict[WeightScheme, tuple[StoredPart, ...]]:
+        """What :meth:`stored_parts` found for each scheme so far."""
+        return {}
+
+    def stored_parts(self, scheme: WeightScheme) -> tuple[StoredPart, ...]:
+        """Return every distinct part under a storage scheme.
+
+        Parameters
+        ----------
+        scheme : WeightScheme
+            How weights are stored; equal layers that it stores differently stand apart.
+
+        Returns
+        -------
+        tuple of StoredPart
+            Layer name, part, occurrences and the scheme within these layers.
+        """
+        known = self._stored_parts.get(scheme)
+        if known is None:
+            known = self._stored_parts[scheme] = tuple(split_by(self, scheme))
+        return known
 
     @cached_property
     def tensors(self) -> tuple[tuple[str, Tensor, int], ...]:
-        """Every distinct tensor with the name of its layer and how often it occurs."""
-        return tuple(
+        """Every distinct tensor, towers included, with its layer's name and its occurrences."""
+        main = tuple(
             (layer, tensor, count) for layer, part, count in self.parts for tensor in part.tensors()
         )
+        return main + tuple(entry for tower in self.towers for entry in tower.tensors())
 
     @cached_property
     def caches(self) -> tuple[tuple[str, Cache, int], ...]:
@@ -133,12 +141,35 @@ class Model:
     @cached_property
     def parameters(self) -> int:
         """All parameters; a tied head counts once. [1]."""
-        return sum(tensor.elements * count for _, tensor, count in self.tensors)
+        return sum(tensor.parameters * count for _, tensor, count in self.tensors)
+
+    @cached_property
+    def buffers(self) -> int:
+        """Stored numbers that are no parameters, such as correction biases of routers. [1]."""
+        return sum(
+            tensor.elements * count for _, tensor, count in self.tensors if tensor.role == "buffer"
+        )
 
     @cached_property
     def active_parameters(self) -> int:
         """Parameters without the routed experts that a token does not visit. [1]."""
         return sum(tensor.active_elements * count for _, tensor, count in self.tensors)
+
+    @cached_property
+    def mtp_parameters(self) -> int:
+        """Parameters of the layers for multi-token prediction, in none of the other counts. [1]."""
+        parts = [part for layer in self.mtp for part in layer.parts]
+        return sum(tensor.parameters for part in parts for tensor in part.tensors())
+
+    def with_mtp(self) -> Model:
+        """Return the model with its layers for multi-token prediction loaded.
+
+        Returns
+        -------
+        Model
+            They stand at the end of the stack; the model itself where it has none.
+        """
+        return replace(self, layers=(*self.layers, *self.mtp), mtp=()) if self.mtp else self
 
     @property
     def hidden(self) -> int:
@@ -166,8 +197,9 @@ class Model:
             The ranks do not divide the model.
         """
         scheme = execution.weights
-        return sum(
-            scheme.tensor_bytes(tensor.on_rank(tp)) * count for _, tensor, count in self.tensors
+        return scheme.extra_bytes + sum(
+            own.tensor_bytes(tensor.on_rank(tp)) * count
+            for _, tensor, count, own in stored_tensors(self, scheme)
         )
 
     def cache_bytes(self, context: Numeric, execution: Execution, *, tp: int = 1) -> Numeric:
@@ -197,7 +229,7 @@ class Model:
             for _, cache, count in self.caches
         )
 
-    def cache_bytes_per_token(self, execution: Execution, *, tp: int = 1) -> int:
+    def cache_bytes_per_token(self, execution: Execution, *, tp: int = 1) -> int | float:
         """Return what one token leaves in the caches of all layers, windows not being full yet.
 
         Parameters
@@ -209,8 +241,9 @@ class Model:
 
         Returns
         -------
-        int
-            Zero for models that keep states only. [bytes]
+        int or float
+            Zero for models that keep states only; a fraction where entries stand for several
+            tokens. [bytes]
 
         Raises
         ------
@@ -261,9 +294,43 @@ class Model:
         LayoutError
             The ranks do not divide the model.
         """
-        for layer, part, count in self.parts:
-            for operation in part.operations(step, execution):
+        for layer, part, count, scheme in self.stored_parts(execution.weights):
+            for operation in part.operations(step, replace(execution, weights=scheme)):
                 yield layer, operation, count
+        for tower in self.towers:
+            yield from tower.operations(step, execution)
+
+    def reading(self, name: str, tokens: int) -> Model:
+        """Return the model with a tower that reads so many tokens of each sequence.
+
+        Parameters
+        ----------
+        name : str
+            The tower, such as ``"encoder"`` or ``"vision"``.
+        tokens : int
+            What it reads; 0 leaves its work out. [tokens]
+
+        Returns
+        -------
+        Model
+            What attends to the tower's output sees as many tokens.
+
+        Raises
+        ------
+        UnknownNameError
+            The model has no such tower.
+        """
+        if name not in [tower.name for tower in self.towers]:
+            raise UnknownNameError("tower", name, [tower.name for tower in self.towers])
+        read = {layer: attending(layer, name, tokens) for layer, _ in self.groups}
+        return replace(
+            self,
+            towers=tuple(
+                replace(tower, tokens=tokens) if tower.name == name else tower
+                for tower in self.towers
+            ),
+            layers=tuple(read[layer] for layer in self.layers),
+        )
 
     def tensor_parallel_sizes(self, most: int) -> tuple[int, ...]:
         """Return the tensor-parallel sizes that the model admits.
@@ -324,3 +391,6 @@ class Model:
                     allowed=sizes,
                     fix="Choose one of these sizes, or spread replicas with --dp.",
                 )
+
+
+__all__ = ["Checkpoint", "Layer", "Model"]

@@ -27,6 +27,8 @@ class Norm(Stateless):
         Whether the parameters exist; RMSNorm never has a bias.
     name : str
         Module name.
+    vectors : int
+        Vectors of a token that are normalised one by one with the same weights. [1]
     """
 
     kind: Literal["rms_norm", "layer_norm"]
@@ -34,6 +36,7 @@ class Norm(Stateless):
     weight: Flag = True
     bias: Flag = True
     name: Name = "norm"
+    vectors: Size = 1
 
     def tensors(self) -> tuple[Tensor, ...]:
         """Return scale and, for LayerNorm, shift.
@@ -76,5 +79,5 @@ class Norm(Stateless):
         ... ].read_bytes
         262144
         """
-        width = 2 * self.width
+        width = 2 * self.width * self.vectors
         return (elementwise(self.name, step.tokens, width, width, execution),)

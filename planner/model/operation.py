@@ -15,9 +15,11 @@ from planner.model.execution import Execution
 from planner.model.tensor import Tensor
 
 Kind = Literal[
-    "gemm", "moe", "attention_prefill", "attention_decode", "state_space_prefill",
-    "state_space_decode", "short_convolution_prefill", "short_convolution_decode", "elementwise",
-    "embedding", "all_reduce",
+    "gemm", "moe", "attention_prefill", "attention_decode", "mla_prefill", "mla_decode",
+    "index_prefill", "index_decode", "compressed_attention_prefill",
+    "compressed_attention_decode", "state_space_prefill", "state_space_decode",
+    "short_convolution_prefill", "short_convolution_decode", "long_convolution_prefill",
+    "long_convolution_decode", "elementwise", "embedding", "all_reduce",
 ]  # fmt: skip
 
 

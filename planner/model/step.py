@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from planner.arrays import Numeric
+from planner.arrays import Numeric, minimum
 
 Phase = Literal["prefill", "decode"]
 
@@ -33,6 +33,11 @@ class Step:
     cached_tokens: Numeric
     phase: Phase
     logit_rows: Numeric = 1
+
+    @property
+    def resumes(self) -> Numeric:
+        """Whether states of earlier tokens are read: always in decode, later in prefill. [1]."""
+        return 1 if self.phase == "decode" else minimum(self.cached_tokens, 1)
 
     @property
     def tokens(self) -> Numeric:

@@ -1,141 +1,21 @@
-"""Storage formats of weights and caches: exact bytes, scales included.
-
-A matrix of ``n`` rows and ``k`` columns in a format of ``b`` bits with one scale per
-``block_rows × block_columns`` takes ``n·k·b/8 + ⌈n/block_rows⌉·⌈k/block_columns⌉·scale_bytes +
-matrix_bytes``.
-"""
+"""How weights are stored: which tensor in which format, and the exact bytes that follow."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+from pydantic import Field
 
 from planner.errors import PrecisionError
+from planner.model.bounds import MOST_LAYERS, Name
+from planner.model.formats.caches import CACHE_FORMATS, cache_format
+from planner.model.formats.number_format import BF16, FP16, FP32, Format, by_name
+from planner.model.formats.weights import WEIGHT_FORMATS, weight_format
 from planner.model.tensor import Role, Tensor
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Format:
-    """A number format with its scales.
-
-    Parameters
-    ----------
-    name : str
-        Its name on the command line.
-    precision : str
-        The arithmetic it can feed: a key of a device's rates.
-    bits : int
-        Bits of one element. [1]
-    block_rows, block_columns : int, optional
-        The block that shares one scale; None means the whole axis. [elements]
-    scale_bytes : int
-        Scale and zero point of one block; 0 without blocks. [bytes]
-    matrix_bytes : int
-        Scales of a whole matrix. [bytes]
-    """
-
-    name: str
-    precision: str
-    bits: int
-    block_rows: int | None = 1
-    block_columns: int | None = None
-    scale_bytes: int = 0
-    matrix_bytes: int = 0
-
-    @property
-    def is_scalar(self) -> bool:
-        """Whether elements stand alone, without scales."""
-        return not (self.scale_bytes or self.matrix_bytes)
-
-    def matrix_size_bytes(self, rows: int, columns: int, matrices: int = 1) -> int:
-        """Return the stored size of matrices of one shape.
-
-        Parameters
-        ----------
-        rows, columns : int
-            Shape of one matrix, outputs by inputs. [elements]
-        matrices : int
-            How many there are, as in a stack of experts. [1]
-
-        Returns
-        -------
-        int
-            Exact size, packed elements and scales. [bytes]
-
-        Examples
-        --------
-        >>> WEIGHT_FORMATS["fp8_block"].matrix_size_bytes(4096, 4096)
-        16781312
-        """
-        packed = -(-rows * columns * self.bits // 8)
-        if self.is_scalar:
-            return packed * matrices
-        blocks = math.ceil(rows / (self.block_rows or rows)) * math.ceil(
-            columns / (self.block_columns or columns)
-        )
-        return (packed + blocks * self.scale_bytes + self.matrix_bytes) * matrices
-
-    def vector_bytes(self, width: int) -> float | int:
-        """Return the stored size of one vector, such as one head's key.
-
-        Parameters
-        ----------
-        width : int
-            Elements. [elements]
-
-        Returns
-        -------
-        int
-            Exact size. [bytes]
-
-        Examples
-        --------
-        >>> CACHE_FORMATS["bf16"].vector_bytes(128), CACHE_FORMATS["nvfp4"].vector_bytes(128)
-        (256, 72)
-        """
-        return self.matrix_size_bytes(1, width)
-
-
-def _formats(*formats: Format) -> dict[str, Format]:
-    return {fmt.name: fmt for fmt in formats}
-
-
-FP32 = Format(name="fp32", precision="fp32", bits=32)
-BF16 = Format(name="bf16", precision="bf16", bits=16)
-FP16 = Format(name="fp16", precision="fp16", bits=16)
-
-WEIGHT_FORMATS = _formats(
-    FP32,
-    BF16,
-    FP16,
-    Format(name="fp8", precision="fp8", bits=8, scale_bytes=4),
-    Format(name="fp8_tensor", precision="fp8", bits=8, matrix_bytes=8),
-    Format(
-        name="fp8_block", precision="fp8", bits=8, block_rows=128, block_columns=128, scale_bytes=4
-    ),
-    Format(name="mxfp8", precision="fp8", bits=8, block_columns=32, scale_bytes=1),
-    Format(name="int8", precision="int8", bits=8, scale_bytes=4),
-    Format(name="int4", precision="int4", bits=4, block_columns=128, scale_bytes=2),
-    Format(name="mxfp4", precision="fp4", bits=4, block_columns=32, scale_bytes=1),
-    Format(name="nvfp4", precision="fp4", bits=4, block_columns=16, scale_bytes=1, matrix_bytes=8),
-)
-"""Formats of weights. Scales: fp8 fp32 per output channel; fp8_tensor one fp32 for the weight and
-one for its input; fp8_block fp32 per 128×128; MX formats one byte per 32; nvfp4 one byte per 16 and
-two fp32; int8 fp32 per output channel; int4 fp16 per group of 128."""
-
-CACHE_FORMATS = _formats(
-    FP32,
-    BF16,
-    FP16,
-    Format(name="fp8", precision="fp8", bits=8),
-    Format(name="int8", precision="int8", bits=8, scale_bytes=4),
-    Format(name="int4", precision="int4", bits=4, scale_bytes=4),
-    Format(name="nvfp4", precision="fp4", bits=4, block_columns=16, scale_bytes=1),
-)
-"""Formats of caches. fp8 has one scale per tensor, kept with the weights; int8 and int4 an fp32
-scale (int4: with zero point) per token and head; nvfp4 one byte per 16 elements."""
-
-COMPUTE_FORMATS = _formats(
+COMPUTE_FORMATS = by_name(
     FP32,
     BF16,
     FP16,
@@ -144,6 +24,11 @@ COMPUTE_FORMATS = _formats(
     Format(name="int4", precision="int4", bits=4),
 )
 """Formats in which operands enter a matrix product."""
+
+MOST_STORED_BYTES = 2**50
+
+_Index = Annotated[int, Field(strict=True, ge=0, lt=MOST_LAYERS)]
+LayerRanges = tuple[tuple[_Index, _Index], ...]
 
 
 def find_format(kind: str, name: str, known: dict[str, Format]) -> Format:
@@ -180,6 +65,75 @@ def find_format(kind: str, name: str, known: dict[str, Format]) -> Format:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TensorRule:
+    """Tensors that are stored otherwise than their role says.
+
+    Parameters
+    ----------
+    tensors : tuple of str
+        Names within their layer.
+    format : str
+        A format of weights.
+    layers : tuple of pairs, optional
+        First and last layer of each run; empty for what stands around the stack; None for
+        wherever a tensor of that name is.
+    stored_bytes : int, optional
+        Bytes of each whole tensor, where a file was measured. [bytes]
+    """
+
+    tensors: Annotated[tuple[Name, ...], Field(min_length=1, max_length=10_000)]
+    format: str
+    layers: Annotated[LayerRanges, Field(max_length=MOST_LAYERS)] | None = None
+    stored_bytes: Annotated[int, Field(strict=True, ge=0, le=MOST_STORED_BYTES)] | None = None
+
+    def holds_in(self, layer: int | None) -> bool:
+        """Return whether the rule holds in a layer.
+
+        Parameters
+        ----------
+        layer : int or None
+            Index in the stack; None for what stands around it.
+
+        Returns
+        -------
+        bool
+            True where the rule applies.
+
+        Examples
+        --------
+        >>> TensorRule(tensors=("a",), format="bf16", layers=((0, 3),)).holds_in(3)
+        True
+        """
+        if self.layers is None:
+            return True
+        if layer is None:
+            return not self.layers
+        return any(first <= layer <= last for first, last in self.layers)
+
+
+def stored_matrices(tensor: Tensor) -> int:
+    """Return how many matrices files store where the engine holds one fused tensor.
+
+    Parameters
+    ----------
+    tensor : Tensor
+        A weight tensor.
+
+    Returns
+    -------
+    int
+        Two for fused gate and up projections, else one. [1]
+
+    Examples
+    --------
+    >>> stored_matrices(Tensor("mlp.experts.gate_up_proj", (8, 28672, 4096), "expert"))
+    2
+    """
+    fused = "gate_up_proj" in tensor.name and tensor.shape[-2] % 2 == 0
+    return 2 if fused else 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WeightScheme:
     """Which format each weight tensor is stored in.
 
@@ -191,16 +145,62 @@ class WeightScheme:
         Format of the matrices that are; the base itself if none are.
     roles : frozenset of str
         Roles of the quantised tensors.
+    rules : tuple of TensorRule
+        Tensors that are stored otherwise; the first that names a tensor holds.
+    label : str, optional
+        Name of the scheme where it is not its format's, such as ``"q4_k_m"``.
+    extra_bytes : int
+        What a measured file holds beside the model's tensors; a copy on every rank. [bytes]
     """
 
     base: Format
     quantised: Format
     roles: frozenset[Role] = frozenset({"linear", "expert"})
+    rules: tuple[TensorRule, ...] = ()
+    label: str | None = None
+    extra_bytes: int = 0
 
     @property
     def name(self) -> str:
-        """Name of the quantised format."""
-        return self.quantised.name
+        """Name of the scheme."""
+        return self.label or self.quantised.name
+
+    @property
+    def formats(self) -> tuple[Format, ...]:
+        """Every format that some tensor may have, the most common one first."""
+        ruled = (weight_format(rule.format) for rule in self.rules)
+        return tuple(dict.fromkeys((self.quantised, self.base, *ruled)))
+
+    def in_layer(self, layer: int | None) -> WeightScheme:
+        """Return what of the scheme concerns one layer; equal for layers stored alike.
+
+        Parameters
+        ----------
+        layer : int or None
+            Index in the stack; None for what stands around it.
+
+        Returns
+        -------
+        WeightScheme
+            Its rules hold wherever a tensor of their names is.
+
+        Examples
+        --------
+        >>> rule = TensorRule(tensors=("w",), format="fp8", layers=((1, 1),))
+        >>> scheme = WeightScheme(base=BF16, quantised=BF16, rules=(rule,))
+        >>> scheme.in_layer(0) == scheme.in_layer(2), len(scheme.in_layer(1).rules)
+        (True, 1)
+        """
+        if not self.rules:
+            return self
+        held = tuple(replace(rule, layers=None) for rule in self.rules if rule.holds_in(layer))
+        return replace(self, rules=held)
+
+    def _rule_of(self, tensor: Tensor) -> TensorRule | None:
+        for rule in self.rules:
+            if rule.layers is None and tensor.name in rule.tensors:
+                return rule
+        return None
 
     def format_of(self, tensor: Tensor) -> Format:
         """Return the format a tensor is stored in.
@@ -213,7 +213,8 @@ class WeightScheme:
         Returns
         -------
         Format
-            Quantised for matrices of the scheme's roles, the base otherwise.
+            As a rule says; else quantised for matrices of the scheme's roles, fp32 for buffers,
+            the base otherwise.
 
         Examples
         --------
@@ -221,6 +222,11 @@ class WeightScheme:
         >>> scheme.format_of(Tensor("norm.weight", (4096,), "norm")).name
         'bf16'
         """
+        rule = self._rule_of(tensor)
+        if rule is not None:
+            return weight_format(rule.format)
+        if tensor.role == "buffer":
+            return FP32
         if tensor.role in self.roles and len(tensor.shape) >= 2:
             return self.quantised
         return self.base
@@ -243,8 +249,62 @@ class WeightScheme:
         >>> WeightScheme(base=BF16, quantised=BF16).tensor_bytes(Tensor("w", (2, 3), "linear"))
         12
         """
-        fmt = self.format_of(tensor)
-        if len(tensor.shape) < 2 or fmt.is_scalar:
-            return -(-tensor.elements * fmt.bits // 8)
-        *stack, rows, columns = tensor.shape
-        return fmt.matrix_size_bytes(rows, columns, math.prod(stack))
+        rule = self._rule_of(tensor)
+        if rule is not None and rule.stored_bytes is not None:
+            whole = _whole_elements(tensor)
+            return -(-rule.stored_bytes * tensor.elements // whole)
+        return format_bytes_of(self.format_of(tensor), tensor)
+
+
+def format_bytes_of(fmt: Format, tensor: Tensor) -> int:
+    """Return the stored size of a tensor in a format.
+
+    Parameters
+    ----------
+    fmt : Format
+        The format.
+    tensor : Tensor
+        A weight tensor, or a rank's part of one.
+
+    Returns
+    -------
+    int
+        Exact size; matrices that files keep apart count their own scales. [bytes]
+
+    Examples
+    --------
+    >>> format_bytes_of(WEIGHT_FORMATS["fp8"], Tensor("w", (2, 3), "linear"))
+    14
+    """
+    if len(tensor.shape) < 2 or fmt.is_scalar:
+        return int(-(-tensor.elements * fmt.bits // 8))
+    *stack, rows, columns = tensor.shape
+    parts = stored_matrices(tensor)
+    return fmt.matrix_size_bytes(rows // parts, columns, parts * math.prod(stack))
+
+
+def _whole_elements(tensor: Tensor) -> int:
+    """Return the elements of the tensor that a rank's part belongs to."""
+    split = tensor.split
+    if split is None or not tensor.elements:
+        return max(tensor.elements, 1)
+    whole = sum(section.units * section.width for section in split.sections)
+    return tensor.elements // tensor.shape[split.axis] * max(whole, tensor.shape[split.axis])
+
+
+__all__ = [
+    "BF16",
+    "CACHE_FORMATS",
+    "COMPUTE_FORMATS",
+    "FP16",
+    "FP32",
+    "WEIGHT_FORMATS",
+    "Format",
+    "TensorRule",
+    "WeightScheme",
+    "cache_format",
+    "find_format",
+    "format_bytes_of",
+    "stored_matrices",
+    "weight_format",
+]

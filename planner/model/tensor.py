@@ -10,7 +10,7 @@ from planner.model.layout import Section, Split
 
 Role = Literal[
     "embedding", "position", "head", "linear", "expert", "router", "norm", "bias", "convolution",
-    "state",
+    "state", "buffer", "tower",
 ]  # fmt: skip
 
 
@@ -25,7 +25,8 @@ class Tensor:
     shape : tuple of int
         Matrices are ``(out, in)``, expert stacks ``(experts, out, in)``. [elements]
     role : str
-        What it is for; storage formats and active parameters follow from it.
+        What it is for; storage formats and active parameters follow from it. A buffer, such as
+        the correction bias of a router, stands in the checkpoint but is no parameter.
     split : Split, optional
         The axis that tensor parallelism cuts; a copy on every rank without one.
     visited : tuple of int, optional
@@ -40,16 +41,21 @@ class Tensor:
 
     @property
     def elements(self) -> int:
-        """Number of parameters. [1]."""
+        """Stored numbers. [1]."""
         return math.prod(self.shape)
+
+    @property
+    def parameters(self) -> int:
+        """Stored numbers that were learned by gradient: none of a buffer's. [1]."""
+        return 0 if self.role == "buffer" else self.elements
 
     @property
     def active_elements(self) -> int:
         """Parameters that one token visits. [1]."""
         if self.visited is None:
-            return self.elements
+            return self.parameters
         top_k, experts = self.visited
-        return self.elements // experts * top_k
+        return self.parameters // experts * top_k
 
     def on_rank(self, tp: int) -> Tensor:
         """Return the part of the tensor that the fullest rank holds.

@@ -196,7 +196,7 @@ def address(source: Source) -> str | None:
 
     Examples
     --------
-    >>> from planner.sources import REFERENCES
+    >>> from planner.references import REFERENCES
     >>> address(REFERENCES["dao-2022"])
     'https://arxiv.org/abs/2205.14135'
     """

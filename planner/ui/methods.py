@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
+from planner.claims.references import PUBLICATIONS
 from planner.explain import EXPLAIN
 from planner.plan import Plan, plan
-from planner.sources import REFERENCES
 from planner.ui import explained, frame, loaded
 from planner.ui.details import figure_name
 from planner.ui.fields import FIELDS
@@ -74,7 +74,9 @@ def page() -> None:
     ]
     st.markdown(table(["input", "in links", "command line", "meaning"], rows))
     st.header("References", anchor="references")
-    references = [[plain(name), explained.citation(source)] for name, source in REFERENCES.items()]
+    references = [
+        [plain(name), explained.citation(source)] for name, source in PUBLICATIONS.items()
+    ]
     st.markdown(table(["id", "publication"], references))
 
 
@@ -96,7 +98,7 @@ def _formulas(_plan: Plan) -> str:
                 plain(explanation.meaning),
                 plain(explanation.formula),
                 ", ".join(explanation.sources)
-                if set(explanation.sources) <= set(REFERENCES)
+                if set(explanation.sources) <= set(PUBLICATIONS)
                 else "",
             ]
         )

@@ -107,7 +107,7 @@ def test_harmless_fields_pass(llama: dict[str, Any]) -> None:
 def test_unknown_architectures_are_named(llama: dict[str, Any]) -> None:
     text = refuse({**llama, "model_type": "hyper_llama"}, UnsupportedConfigError)
     assert "'hyper_llama'" in text
-    assert "mixtral" in text
+    assert "llama" in text.partition("allowed: ")[2]
     del llama["model_type"]
     assert import_config(llama, where="config.json").parameters == 134_515_008
     llama["architectures"] = ["HyperLlamaForCausalLM"]
@@ -148,7 +148,7 @@ def test_yarn_beyond_the_declared_context_leaves_a_warning(llama: dict[str, Any]
 
 
 def test_an_unknown_scaling_or_field_of_one_is_named(llama: dict[str, Any]) -> None:
-    text = refuse({**llama, "rope_scaling": {"type": "mrope"}}, UnsupportedConfigError)
+    text = refuse({**llama, "rope_scaling": {"type": "spiral"}}, UnsupportedConfigError)
     assert "rope_scaling.type" in text
     odd = {"type": "linear", "factor": 2.0, "spiral": 1}
     assert "rope_scaling.spiral" in refuse({**llama, "rope_scaling": odd}, UnsupportedConfigError)
@@ -158,37 +158,13 @@ def test_an_unknown_scaling_or_field_of_one_is_named(llama: dict[str, Any]) -> N
 
 
 @pytest.mark.parametrize(
-    ("quantisation", "name", "roles"),
-    [
-        ({"quant_method": "fp8", "weight_block_size": [128, 128]}, "fp8_block", 2),
-        ({"quant_method": "fp8", "activation_scheme": "static"}, "fp8_tensor", 2),
-        ({"quant_method": "fbgemm_fp8", "modules_to_not_convert": ["lm_head"]}, "fp8", 2),
-        ({"quant_algo": "FP8", "ignore": ["lm_head"], "producer": {"name": "m"}}, "fp8_tensor", 2),
-        (
-            {"quant_method": "mxfp4", "modules_to_not_convert": ["model.layers.*.self_attn"]},
-            "mxfp4",
-            1,
-        ),
-    ],
-)
-def test_quantised_checkpoints(
-    llama: dict[str, Any], quantisation: dict[str, Any], name: str, roles: int
-) -> None:
-    model = import_config({**llama, "quantization_config": quantisation}, where="config.json")
-    assert (model.checkpoint.dtype, model.checkpoint.quantised) == ("bf16", name)
-    assert len(model.checkpoint.roles) == roles
-
-
-@pytest.mark.parametrize(
     ("quantisation", "said"),
     [
-        ({"quant_method": "gptq", "bits": 4}, "'gptq'"),
-        ({"quant_method": "fp8", "weight_block_size": [64, 64]}, "weight_block_size"),
-        ({"quant_algo": "NVFP4"}, "'NVFP4'"),
-        (
-            {"quant_method": "fp8", "modules_to_not_convert": ["model.layers.0.mlp.down_proj"]},
-            "down_proj",
-        ),
+        ({"quant_method": "vptq"}, "'vptq'"),
+        ({"quant_method": "gptq", "bits": 5}, "bits"),
+        ({"quant_method": "fp8", "weight_block_size": [128]}, "weight_block_size"),
+        ({"quant_algo": "W4A8_AWQ"}, "'W4A8_AWQ'"),
+        ({"quant_method": "awq", "version": "marlin"}, "version"),
         ({}, "quant_method"),
     ],
 )
@@ -196,9 +172,9 @@ def test_quantisation_that_is_not_modelled(
     llama: dict[str, Any], quantisation: dict[str, Any], said: str
 ) -> None:
     config = {**llama, "quantization_config": quantisation}
-    text = refuse(config, UnsupportedConfigError)
-    assert said in text
-    assert "--weights" in text
+    with pytest.raises(SpecError) as caught:
+        import_config(config, where="config.json")
+    assert said in str(caught.value)
     planned = import_config(config, where="config.json", weights_given=True)
     assert planned.checkpoint.quantised is None
 

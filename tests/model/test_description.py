@@ -138,7 +138,7 @@ def edit(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
         ("embedding.hidden", 0, "greater than or equal to 1"),
         ("blocks.moe.1.hidden", True, "blocks.moe.1.hidden"),
         ("blocks.moe.1.hidden", "4096", "text where a number belongs"),
-        ("blocks.moe.1.kind", "hyena", "hyena"),
+        ("blocks.moe.1.kind", "hypernet", "hypernet"),
         ("blocks.moe.1.kv_heads", 5, "a divisor of 32"),
         ("blocks.moe.1.hidden", 4095, "4,096, as the embedding says"),
         ("blocks.moe.3.top_k", 9, "at most 8"),

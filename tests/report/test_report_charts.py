@@ -15,6 +15,7 @@ from planner.palette import PALETTE, look
 from planner.report.columns import chart_block
 from planner.report.scales import Scale, tick_text
 from planner.report.svg import to_svg
+from planner.variants import VARIANTS
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -104,13 +105,13 @@ def test_every_component_has_a_look_of_its_own() -> None:
     assert set(PALETTE) == set(Component.__args__)  # type: ignore[attr-defined]
     for group in (
         ("weights", "cache", "activations", "runtime", "graphs", "free", "capacity"),
-        ("model", "MHA", "GQA", "MQA", "SWA", "SSM"),
+        ("model", "MHA", "GQA", "MQA", "MLA", "SWA", "SSM", "HYBRID"),
         ("prefill", "decode", "roof"),
     ):
         looks = [PALETTE[name] for name in group]
         assert len({each.color for each in looks}) == len(group)
         assert len({each.dark_color for each in looks}) == len(group)
-    dashes = [PALETTE[name].dash for name in ("MHA", "GQA", "MQA", "SWA", "SSM")]
+    dashes = [PALETTE[name].dash for name in VARIANTS]
     assert len(set(dashes)) == len(dashes)
     assert PALETTE["prefill"].marker != PALETTE["decode"].marker
 

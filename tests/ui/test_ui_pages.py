@@ -10,8 +10,9 @@ import pytest
 from planner.explain import EXPLAIN
 from planner.hardware import device_ids, load_device, node_ids
 from planner.importers import model_ids
-from planner.sources import REFERENCES
+from planner.references import REFERENCES
 from planner.ui.fields import FIELDS
+from planner.ui.markdown import plain
 
 testing = pytest.importorskip("streamlit.testing.v1", reason="the extra 'ui' is not installed")
 
@@ -85,7 +86,7 @@ def test_models_show_their_tensors(name: str) -> None:
 def test_methods_name_every_figure_input_and_reference() -> None:
     text = text_of(open_page("methods"))
     for source in REFERENCES.values():
-        assert source.title in text
+        assert plain(source.title) in text
     for field in FIELDS.values():
         assert f"| {field.label} | `{field.key}` | `{field.flag}` |" in text
     formulas = text.split("| figure |")[1].split("| term |")[0]

@@ -49,6 +49,7 @@ def read(config: Config) -> Architecture:
     config.require("apply_residual_connection_post_layernorm", False)
     new = config.flag("new_decoder_architecture", config.optional_size("n_head_kv") is not None)
     heads = _read_heads(config, hidden, new=new)
+    alibi = config.flag("alibi", False)
     attention = Attention(
         hidden=hidden,
         query_heads=heads.query,
@@ -56,7 +57,8 @@ def read(config: Config) -> Architecture:
         head_dim=heads.dim,
         qkv_bias=bias,
         output_bias=bias,
-        rotary=not config.flag("alibi", False),
+        rotary=not alibi,
+        distance_bias="alibi" if alibi else "none",
     )
     feed_forward = Dense(
         hidden=hidden,

@@ -9,6 +9,7 @@ embeddings, heads of 256, windows of 4,096 tokens; for Gemma 3 also 8 query and 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from planner.importers.config import Config
 from planner.importers.decoder import (
@@ -21,14 +22,17 @@ from planner.importers.decoder import (
     read_layers,
     stack,
 )
-from planner.importers.multimodal import read_language_model
+from planner.importers.multimodal import Sense, read_multimodal
 from planner.importers.position import usable_context
-from planner.importers.registry import Architecture, family
+from planner.importers.registry import Architecture, RotaryDefaults, family
+from planner.importers.tower_registry import Stack
 from planner.model import Layer
 from planner.model.bounds import MOST_LAYERS
 from planner.model.feed_forward import Dense
 from planner.model.mixers.attention import Attention
 from planner.model.norm import Norm
+from planner.model.part import Part
+from planner.model.projection import Projection
 
 _HEAD_DIM = 256
 _WINDOW_TOKENS = 4096
@@ -37,6 +41,8 @@ _GEMMA3_QUERY_HEADS = 8
 _GEMMA3_KV_HEADS = 4
 _GEMMA3_VOCABULARY = 262_208
 _GEMMA3_CONTEXT_TOKENS = 131_072
+_GEMMA3_BASE = 1_000_000.0
+_BASE = 10_000.0
 
 
 @family("gemma", architectures=("GemmaForCausalLM",))
@@ -131,7 +137,7 @@ def read_gemma3(config: Config) -> Architecture:
     )
     windows = _read_windows(config, _PATTERN["gemma3"])
     attentions = [_attention(config, hidden, heads, window, gemma3=True) for window in windows]
-    return assemble(
+    decoder = assemble(
         config,
         _sandwich(attentions, _feed_forward(config, hidden)),
         hidden=hidden,
@@ -139,11 +145,13 @@ def read_gemma3(config: Config) -> Architecture:
         usable_context=usable_context(config, default=_GEMMA3_CONTEXT_TOKENS),
         vocabulary=_GEMMA3_VOCABULARY,
     )
+    rotary = RotaryDefaults(base=_GEMMA3_BASE, window_base=_BASE, scaled_windows=False)
+    return replace(decoder, rotary=rotary)
 
 
 @family("gemma3", architectures=("Gemma3ForConditionalGeneration",))
 def read_gemma3_multimodal(config: Config) -> Architecture:
-    """Read the language model of a Gemma 3 configuration.
+    """Read a Gemma 3 configuration with its vision tower.
 
     Parameters
     ----------
@@ -153,21 +161,29 @@ def read_gemma3_multimodal(config: Config) -> Architecture:
     Returns
     -------
     Architecture
-        Without the vision tower and the projector, which a warning names.
+        SigLIP, whose patches are pooled to 256 tokens, beside the language model.
 
     Raises
     ------
     SpecError
         A figure is missing or unusable.
     """
-    config.ignore(
-        "boi_token_index",
-        "eoi_token_index",
-        "image_token_index",
-        "image_token_id",
-        "mm_tokens_per_image",
+    config.ignore("mm_tokens_per_image")
+    sense = Sense(
+        name="vision",
+        section="vision_config",
+        default="siglip_vision_model",
+        projector=_vision_projector,
     )
-    return read_language_model(config, towers=("vision_config",), default="gemma3_text")
+    return read_multimodal(config, sense, default="gemma3_text")
+
+
+def _vision_projector(config: Config, stack: Stack, hidden: int) -> tuple[Part, ...]:
+    del config
+    return (
+        Norm(kind="rms_norm", width=stack.width, name="mm_soft_emb_norm"),
+        Projection(name="mm_input_projection", inputs=stack.width, outputs=hidden),
+    )
 
 
 def _read_windows(config: Config, period: int) -> list[int | None]:

@@ -1,4 +1,4 @@
-"""GPT-NeoX and Pythia, GPT-J, BLOOM: LayerNorm, multi-head attention, plain feed-forward blocks.
+"""GPT-NeoX and Pythia, GPT-J and CodeGen, BLOOM: LayerNorm, multi-head attention.
 
 Defaults of their configuration classes that are taken. ``GPTNeoXConfig``: a quarter of each head
 rotated, biases, untied embeddings. ``GPTJConfig``: 64 elements of each head rotated, an inner width
@@ -68,9 +68,9 @@ def read_neox(config: Config) -> Architecture:
     )
 
 
-@family("gptj", architectures=("GPTJForCausalLM",))
+@family("gptj", "codegen", architectures=("GPTJForCausalLM", "CodeGenForCausalLM"))
 def read_gptj(config: Config) -> Architecture:
-    """Read a GPT-J configuration.
+    """Read a GPT-J or CodeGen configuration.
 
     Parameters
     ----------
@@ -148,6 +148,7 @@ def read_bloom(config: Config) -> Architecture:
         qkv_bias=True,
         output_bias=True,
         rotary=False,
+        distance_bias="alibi",
     )
     feed_forward = Dense(hidden=hidden, intermediate=4 * hidden, gated=False, bias=True)
     decoder = assemble(

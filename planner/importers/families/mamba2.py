@@ -1,20 +1,23 @@
-"""Mamba-2, as transformers writes it and as its authors do.
+"""Mamba-2 as transformers writes it, and both Mambas as their authors do.
 
 Defaults of ``Mamba2Config`` are another model's and none of its figures is taken but the kernel of
 the convolution, the chunk and the biases. The authors' files name only what differs from their
-``Mamba2`` module: a state of 128, heads of 64, one group, an inner width of twice the hidden one;
-they round the vocabulary up to a multiple of 8 or 16 and tie the embeddings.
+modules: ``Mamba2`` has a state of 128, heads of 64 and one group, ``Mamba1`` (which files do not
+name) a state of 16 and time steps made of a sixteenth of the hidden width, both an inner width of
+twice the hidden one; they round the vocabulary up to a multiple of 8 or 16 and tie the embeddings.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from planner.errors import UnsupportedConfigError
 from planner.importers.config import Config
 from planner.importers.decoder import assemble, read_hidden, read_layers
+from planner.importers.recurrent import TIME_STEPS, read_auto
 from planner.importers.registry import Architecture, family
 from planner.model import Layer
-from planner.model.mixers.state_space import Mamba2
+from planner.model.mixers.state_space import Mamba1, Mamba2
 from planner.model.norm import Norm
 
 _CONV_KERNEL = 4
@@ -46,8 +49,7 @@ def read(config: Config) -> Architecture:
     """
     hidden = read_hidden(config)
     config.require("rms_norm", True)
-    config.ignore("time_step_floor", "time_step_limit", "time_step_max", "time_step_min")
-    config.ignore("time_step_rank", "use_mambapy")
+    config.ignore(*TIME_STEPS, "time_step_rank")
     mixer = Mamba2(
         hidden=hidden,
         heads=config.size("num_heads"),
@@ -67,7 +69,7 @@ def read(config: Config) -> Architecture:
 
 @family("mamba_ssm", signature=("d_model", "n_layer", "ssm_cfg"))
 def read_original(config: Config) -> Architecture:
-    """Read a Mamba-2 configuration as its authors write it.
+    """Read a Mamba or Mamba-2 configuration as its authors write it.
 
     Parameters
     ----------
@@ -92,22 +94,15 @@ def read_original(config: Config) -> Architecture:
     config.require("attn_layer_idx", [])
     config.require("attn_cfg", {})
     settings = config.section("ssm_cfg") or Config({}, config.where)
-    settings.require("layer", "Mamba2")
-    if "layer" not in settings:
-        config.refuse("ssm_cfg", 'layer: "Mamba2"', "names no kind of layer")
-    head_dim = settings.size("headdim", default=_HEAD_DIM)
-    inner = hidden * settings.size("expand", default=_EXPANSION)
-    if inner % head_dim:
-        config.refuse("d_model", f"a multiple of the heads' width, {head_dim:,}")
-    mixer = Mamba2(
-        hidden=hidden,
-        heads=inner // head_dim,
-        head_dim=head_dim,
-        groups=settings.size("ngroups", default=1),
-        state_dim=settings.size("d_state", default=_STATE_DIM),
-        conv_kernel=settings.size("d_conv", default=_CONV_KERNEL),
-        chunk=settings.size("chunk_size", default=_CHUNK_TOKENS),
-    )
+    layer = settings.text("layer", "Mamba1")
+    if layer not in ("Mamba1", "Mamba2"):
+        raise UnsupportedConfigError(
+            "a kind of layer that is not modelled here",
+            where=settings.place("layer"),
+            got=layer,
+            allowed="Mamba1, Mamba2",
+        )
+    mixer = _mamba1(settings, hidden) if layer == "Mamba1" else _mamba2(settings, hidden)
     multiple = config.size("pad_vocab_size_multiple", default=_VOCABULARY_MULTIPLE)
     rows = -(-config.size("vocab_size") // multiple) * multiple
     decoder = _decoder(config, mixer, tied=config.flag("tie_embeddings", True))
@@ -118,13 +113,43 @@ def read_original(config: Config) -> Architecture:
     )
 
 
-def _decoder(config: Config, mixer: Mamba2, *, tied: bool) -> Architecture:
-    if mixer.heads % mixer.groups:
+def _mamba1(settings: Config, hidden: int) -> Mamba1:
+    settings.ignore("dt_min", "dt_max", "dt_init", "dt_scale", "dt_init_floor", "use_fast_path")
+    return Mamba1(
+        hidden=hidden,
+        inner=hidden * settings.size("expand", default=_EXPANSION),
+        state_dim=settings.size("d_state", default=16),
+        rank=read_auto(settings, "dt_rank", -(-hidden // 16)),
+        conv_kernel=settings.size("d_conv", default=_CONV_KERNEL),
+        bias=settings.flag("bias", False),
+        conv_bias=settings.flag("conv_bias", True),
+    )
+
+
+def _mamba2(settings: Config, hidden: int) -> Mamba2:
+    head_dim = settings.size("headdim", default=_HEAD_DIM)
+    inner = hidden * settings.size("expand", default=_EXPANSION)
+    if inner % head_dim:
+        settings.refuse("headdim", f"a divisor of the inner width, {inner:,}")
+    return Mamba2(
+        hidden=hidden,
+        heads=inner // head_dim,
+        head_dim=head_dim,
+        groups=settings.size("ngroups", default=1),
+        state_dim=settings.size("d_state", default=_STATE_DIM),
+        conv_kernel=settings.size("d_conv", default=_CONV_KERNEL),
+        chunk=settings.size("chunk_size", default=_CHUNK_TOKENS),
+    )
+
+
+def _decoder(config: Config, mixer: Mamba1 | Mamba2, *, tied: bool) -> Architecture:
+    if isinstance(mixer, Mamba2) and mixer.heads % mixer.groups:
         config.refuse("n_groups", f"a divisor of the {mixer.heads:,} heads")
     norm = Norm(kind="rms_norm", width=mixer.hidden, name="norm")
     return assemble(
         config,
-        [Layer("mamba2", (norm, mixer))] * read_layers(config),
+        [Layer("mamba" if mixer.kind == "mamba1" else "mamba2", (norm, mixer))]
+        * read_layers(config),
         hidden=mixer.hidden,
         tied=tied,
         usable_context=None,

@@ -1,4 +1,4 @@
-"""Mistral 7B, Nemo, Small and Large, Ministral 3; Mistral 3 without its vision tower.
+"""Mistral 7B, Nemo, Small and Large, Ministral 3; Mistral 3 with its vision tower.
 
 Defaults of ``MistralConfig`` that are taken: a window of 4,096 tokens where the file has no
 ``sliding_window`` (null means none), 8 KV heads, a head's width the residual stream's share.
@@ -9,15 +9,20 @@ from __future__ import annotations
 
 from planner.importers.config import Config
 from planner.importers.decoder import assemble, read_heads, read_hidden, read_layers, stack
-from planner.importers.multimodal import read_language_model
+from planner.importers.multimodal import Sense, feature_layers, read_multimodal
 from planner.importers.position import usable_context
 from planner.importers.registry import Architecture, family
+from planner.importers.tower_registry import Stack
 from planner.model.feed_forward import Dense
 from planner.model.mixers.attention import Attention
+from planner.model.norm import Norm
+from planner.model.part import Part
+from planner.model.projection import Projection
 
 _DEFAULT_WINDOW_TOKENS = 4096
 _DEFAULT_KV_HEADS = 8
 _MINISTRAL3_HEAD_DIM = 128
+_MERGE = 2
 
 
 @family("mistral", architectures=("MistralForCausalLM", "MistralModel"))
@@ -71,8 +76,8 @@ def read_ministral3(config: Config) -> Architecture:
 
 
 @family("mistral3", architectures=("Mistral3ForConditionalGeneration",))
-def read_multimodal(config: Config) -> Architecture:
-    """Read the language model of a Mistral 3 configuration.
+def read_multimodal_mistral(config: Config) -> Architecture:
+    """Read a Mistral 3 configuration with its vision tower.
 
     Parameters
     ----------
@@ -82,22 +87,36 @@ def read_multimodal(config: Config) -> Architecture:
     Returns
     -------
     Architecture
-        Without the vision tower and the projector, which a warning names.
+        Pixtral's tower, four neighbouring patches merged to one token, beside the language model.
 
     Raises
     ------
     SpecError
         A figure is missing or unusable.
     """
-    config.ignore(
-        "image_token_index",
-        "image_token_id",
-        "multimodal_projector_bias",
-        "projector_hidden_act",
-        "spatial_merge_size",
-        "vision_feature_layer",
+    return read_multimodal(config, MISTRAL_VISION, default="mistral")
+
+
+def _merging_projector(config: Config, stack: Stack, hidden: int) -> tuple[Part, ...]:
+    merged = config.size("spatial_merge_size", default=_MERGE, most=64) ** 2
+    bias = config.flag("multimodal_projector_bias", False)
+    features = feature_layers(config)
+    config.ignore("projector_hidden_act")
+    width = stack.width
+    return (
+        Norm(kind="rms_norm", width=width, name="projector.norm"),
+        Projection(name="patch_merger", inputs=merged * width, outputs=width, merged=merged),
+        Projection(
+            name="linear_1", inputs=features * width, outputs=hidden, bias=bias, merged=merged
+        ),
+        Projection(name="linear_2", inputs=hidden, outputs=hidden, bias=bias, merged=merged),
     )
-    return read_language_model(config, towers=("vision_config",), default="mistral")
+
+
+MISTRAL_VISION = Sense(
+    name="vision", section="vision_config", default="pixtral", projector=_merging_projector
+)
+"""Pixtral's tower and what joins it to Mistral's language models."""
 
 
 def _decoder(config: Config, window: int | None, head_dim: int | None) -> Architecture:

@@ -1,4 +1,4 @@
-"""Qwen1.5, Qwen2, Qwen2.5 and QwQ: Llama's blocks with biases on queries, keys and values.
+"""Qwen1.5, Qwen2, Qwen2.5, QwQ and MiMo-7B: Llama's blocks, biases on queries, keys and values.
 
 ``sliding_window`` counts only with ``use_sliding_window``, and then from layer
 ``max_window_layers`` on. Defaults of ``Qwen2Config`` that are taken: no window, untied embeddings,
@@ -26,7 +26,7 @@ _DEFAULT_WINDOW_TOKENS = 4096
 _DEFAULT_FULL_LAYERS = 28
 
 
-@family("qwen2", architectures=("Qwen2ForCausalLM",))
+@family("qwen2", "qwen2_vl_text", "qwen2_5_vl_text", architectures=("Qwen2ForCausalLM",))
 def read(config: Config) -> Architecture:
     """Read a Qwen2 configuration.
 
@@ -38,7 +38,8 @@ def read(config: Config) -> Architecture:
     Returns
     -------
     Architecture
-        RMSNorm, grouped-query attention with biases on the way in, SwiGLU.
+        RMSNorm, grouped-query attention with biases on the way in, SwiGLU; in both directions
+        where the file says that it is not causal.
 
     Raises
     ------
@@ -49,6 +50,9 @@ def read(config: Config) -> Architecture:
     heads = read_heads(config, hidden)
     config.require("qkv_bias", True)
     config.require("attention_bias", True)
+    causal = config.flag("is_causal", True)
+    if not causal:
+        config.warn("Attention looks both ways: texts are read in one pass, and nothing is cached.")
     feed_forward = Dense(hidden=hidden, intermediate=config.size("intermediate_size"))
     pairs = [
         (
@@ -58,6 +62,7 @@ def read(config: Config) -> Architecture:
                 kv_heads=heads.kv,
                 head_dim=heads.dim,
                 window=window,
+                causal=causal,
                 qkv_bias=True,
             ),
             feed_forward,
@@ -71,6 +76,34 @@ def read(config: Config) -> Architecture:
         tied=False,
         usable_context=usable_context(config),
     )
+
+
+@family("mimo", architectures=("MiMoForCausalLM",))
+def read_mimo(config: Config) -> Architecture:
+    """Read a MiMo-7B configuration.
+
+    Parameters
+    ----------
+    config : Config
+        The configuration.
+
+    Returns
+    -------
+    Architecture
+        Qwen2's, without the layers that predict further tokens.
+
+    Raises
+    ------
+    SpecError
+        A figure is missing or unusable.
+    """
+    further = config.size("num_nextn_predict_layers", default=0, least=0, most=MOST_LAYERS)
+    if further:
+        config.warn(
+            f"The checkpoint also holds {further:,} layer(s) that predict further tokens; they are "
+            f"not counted."
+        )
+    return read(config)
 
 
 def read_windows(config: Config, layers: int) -> list[int | None]:

@@ -16,7 +16,7 @@ from planner.model.mixers.attention import Attention
 _DEFAULT_HEAD_DIM = 128
 
 
-@family("qwen3", architectures=("Qwen3ForCausalLM",))
+@family("qwen3", "qwen3_vl_text", architectures=("Qwen3ForCausalLM",))
 def read(config: Config) -> Architecture:
     """Read a Qwen3 configuration.
 

@@ -29,8 +29,9 @@ def what_if(material: Material) -> Section:
             Paragraph(
                 text=f"Cache and state of one sequence in the whole model, {name} as it is and "
                 "with every sequence mixer exchanged: keys and values per query head (MHA), "
-                "shared in groups (GQA) or by all heads (MQA), only a window of tokens (SWA), or "
-                "a state of fixed size (SSM, Mamba-2)."
+                "shared in groups (GQA) or by all heads (MQA), one latent for all heads (MLA), "
+                "only a window of tokens (SWA), a state of fixed size (SSM, Mamba-2), or such "
+                "states with the model's own attention in between (hybrid)."
             ),
             chart_block(cache_chart(material.plan)),
         ),

@@ -1,0 +1,1 @@
+"""Other files' words for what configurations say: names of tensors, keys of metadata."""

@@ -1,0 +1,94 @@
+"""Command R, R+, R7B and Aya: attention and feed-forward part side by side behind one LayerNorm.
+
+Cohere 2 has windows on three layers of four; the fourth sees everything and has no positions.
+Defaults of ``CohereConfig`` and ``Cohere2Config`` that are taken: tied embeddings, no biases, norms
+without biases, windows of 4,096 tokens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from planner.importers.blocks import read_window_pattern
+from planner.importers.config import Config
+from planner.importers.decoder import read_hidden, read_layers
+from planner.importers.dense_decoder import read_dense_decoder
+from planner.importers.registry import Architecture, RotaryDefaults, family
+from planner.model.norm import Norm
+
+_WINDOW_TOKENS = 4096
+_PERIOD = 4
+_BASE = 500_000.0
+
+
+@family("cohere", architectures=("CohereForCausalLM",))
+def read_cohere(config: Config) -> Architecture:
+    """Read a Command R, Command R+ or Aya configuration.
+
+    Parameters
+    ----------
+    config : Config
+        The configuration.
+
+    Returns
+    -------
+    Architecture
+        Where the file says so, one norm weight for every element of all queries and keys.
+
+    Raises
+    ------
+    SpecError
+        A figure is missing or unusable.
+    """
+    bias = config.flag("attention_bias", False)
+    config.ignore("logit_scale")
+    decoder = read_dense_decoder(
+        config,
+        form="beside",
+        qkv_bias=bias,
+        output_bias=bias,
+        tied=True,
+        norm=Norm(kind="layer_norm", width=read_hidden(config), bias=False),
+        qk_norm="full" if config.flag("use_qk_norm", False) else "none",
+    )
+    return replace(decoder, rotary=RotaryDefaults(base=_BASE))
+
+
+@family("cohere2", architectures=("Cohere2ForCausalLM",))
+def read_cohere2(config: Config) -> Architecture:
+    """Read a Command R7B or Command A configuration.
+
+    Parameters
+    ----------
+    config : Config
+        The configuration.
+
+    Returns
+    -------
+    Architecture
+        Only layers with a window rotate queries and keys.
+
+    Raises
+    ------
+    SpecError
+        A figure is missing or unusable.
+    """
+    bias = config.flag("attention_bias", False)
+    for name in ("use_gated_activation", "use_parallel_block", "use_embedding_sharing"):
+        config.require(name, True)
+    config.require("use_qk_norm", False)
+    config.ignore("logit_scale", "rotary_pct", "position_embedding_type", "use_parallel_embedding")
+    config.ignore("order_of_interleaved_layers")
+    windows = read_window_pattern(
+        config, read_layers(config), period=_PERIOD, window=_WINDOW_TOKENS
+    )
+    return read_dense_decoder(
+        config,
+        form="beside",
+        qkv_bias=bias,
+        output_bias=bias,
+        tied=True,
+        windows=windows,
+        rotary=[window is not None for window in windows],
+        norm=Norm(kind="layer_norm", width=read_hidden(config), bias=False),
+    )

@@ -1,0 +1,32 @@
+"""Hunyuan dense: Llama's blocks with RMSNorm of queries and keys."""
+
+from __future__ import annotations
+
+from planner.importers.config import Config
+from planner.importers.dense_decoder import read_dense_decoder
+from planner.importers.registry import Architecture, family
+
+
+@family("hunyuan_v1_dense", architectures=("HunYuanDenseV1ForCausalLM",))
+def read_hunyuan(config: Config) -> Architecture:
+    """Read a dense Hunyuan configuration.
+
+    Parameters
+    ----------
+    config : Config
+        The configuration.
+
+    Returns
+    -------
+    Architecture
+        Llama's, with RMSNorm of queries and keys.
+
+    Raises
+    ------
+    SpecError
+        A figure is missing or unusable.
+    """
+    config.require("use_qk_norm", True)
+    config.require("use_cla", False)
+    bias = config.flag("attention_bias", False)
+    return read_dense_decoder(config, qkv_bias=bias, output_bias=bias, qk_norm="head")

@@ -1,0 +1,80 @@
+"""LLaVA and Pixtral: a vision tower joined to a language model by two matrices.
+
+LLaVA-NeXT adds one learned vector for line breaks. Defaults of ``LlavaConfig`` that are taken:
+biases in the projector. Published files of LLaVA-1.5 name only a few figures of their language
+model; those left out are the defaults of ``LlamaConfig``, which a warning names.
+"""
+
+from __future__ import annotations
+
+from planner.importers.config import Config
+from planner.importers.multimodal import Sense, feature_layers, read_multimodal
+from planner.importers.registry import Architecture, family
+from planner.importers.tower_registry import Stack
+from planner.model.part import Part
+from planner.model.projection import Projection, Table
+
+_LLAMA = {
+    "hidden_size": 4096,
+    "intermediate_size": 11_008,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "vocab_size": 32_000,
+    "max_position_embeddings": 2048,
+}
+
+
+@family(
+    "llava",
+    "llava_next",
+    architectures=("LlavaForConditionalGeneration", "LlavaNextForConditionalGeneration"),
+)
+def read(config: Config) -> Architecture:
+    """Read a LLaVA, LLaVA-NeXT or Pixtral configuration.
+
+    Parameters
+    ----------
+    config : Config
+        The configuration.
+
+    Returns
+    -------
+    Architecture
+        The language model with its tower.
+
+    Raises
+    ------
+    SpecError
+        A figure is missing or unusable.
+    """
+    config.ignore("vision_feature_select_strategy", "vocab_size", "image_seq_length")
+    config.ignore("image_grid_pinpoints", "use_image_newline_parameter")
+    text = config.peek("text_config")
+    missing = {}
+    if text.get("model_type", "llama") == "llama":
+        missing = {name: value for name, value in _LLAMA.items() if name not in text}
+    if missing:
+        config.warn(
+            f"The file leaves out {', '.join(missing)} of the language model: those of LlamaConfig "
+            f"are taken."
+        )
+    sense = Sense(
+        name="vision",
+        section="vision_config",
+        default="clip_vision_model",
+        projector=_projector,
+    )
+    return read_multimodal(config, sense, default="llama", missing=missing)
+
+
+def _projector(config: Config, stack: Stack, hidden: int) -> tuple[Part, ...]:
+    bias = config.flag("multimodal_projector_bias", True)
+    config.ignore("projector_hidden_act")
+    inputs = feature_layers(config) * stack.width
+    parts: tuple[Part, ...] = (
+        Projection(name="linear_1", inputs=inputs, outputs=hidden, bias=bias),
+        Projection(name="linear_2", inputs=hidden, outputs=hidden, bias=bias),
+    )
+    if config.text("model_type") == "llava_next":
+        return (*parts, Table(name="image_newline", shape=(hidden,)))
+    return parts

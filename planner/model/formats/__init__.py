@@ -1,0 +1,1 @@
+"""Number formats of weights and caches, each with its exact stored bytes."""

@@ -1,0 +1,97 @@
+"""A model's parts under a storage scheme: equal layers that are stored differently stand apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
+
+from planner.model.part import Part
+from planner.model.storage import WeightScheme
+from planner.model.tensor import Tensor
+
+if TYPE_CHECKING:
+    from planner.model.layer import Layer
+    from planner.model.model import Model
+
+
+class StoredPart(NamedTuple):
+    """A distinct part under a storage scheme.
+
+    ``layer`` names its layer, ``times`` says how often it occurs [1], ``scheme`` how its weights
+    are stored there.
+    """
+
+    layer: str
+    part: Part
+    times: int
+    scheme: WeightScheme
+
+
+class StoredTensor(NamedTuple):
+    """A distinct tensor under a storage scheme.
+
+    ``layer`` names its layer, ``times`` says how often it occurs [1], ``scheme`` how it is stored
+    there.
+    """
+
+    layer: str
+    tensor: Tensor
+    times: int
+    scheme: WeightScheme
+
+
+def split_by(model: Model, scheme: WeightScheme) -> Iterator[StoredPart]:
+    """Yield every distinct part under a storage scheme.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    scheme : WeightScheme
+        How weights are stored.
+
+    Yields
+    ------
+    StoredPart
+        In the order of the model's parts.
+    """
+    outside = scheme.in_layer(None)
+    views: dict[Layer, dict[WeightScheme, int]] = {}
+    for index, layer in enumerate(model.layers if scheme.rules else ()):
+        counts = views.setdefault(layer, {})
+        view = scheme.in_layer(index)
+        counts[view] = counts.get(view, 0) + 1
+    groups = iter(model.parts)
+    for name, part, count in islice(groups, 1 + len(model.initial)):
+        yield StoredPart(name, part, count, outside)
+    for layer, count in model.groups:
+        for name, part, _ in islice(groups, len(layer.parts)):
+            for view, times in views.get(layer, {scheme: count}).items():
+                yield StoredPart(name, part, times, view)
+    for name, part, count in groups:
+        yield StoredPart(name, part, count, outside)
+
+
+def stored_tensors(model: Model, scheme: WeightScheme) -> Iterator[StoredTensor]:
+    """Yield every distinct tensor under a storage scheme, towers included.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    scheme : WeightScheme
+        How weights are stored.
+
+    Yields
+    ------
+    StoredTensor
+        In the order of the model's parts, towers last.
+    """
+    for layer, part, count, own in model.stored_parts(scheme):
+        for tensor in part.tensors():
+            yield StoredTensor(layer, tensor, count, own)
+    outside = scheme.in_layer(None)
+    for tower in model.towers:
+        for layer, tensor, count in tower.tensors():
+            yield StoredTensor(layer, tensor, count, outside)
