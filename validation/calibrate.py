@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from planner.errors import ScenarioError
-from validation.cases import STEP_KINDS
+from validation.cases import COLLECTIVE_KINDS, STEP_KINDS
 from validation.efficiency import (
     Efficiency,
     Errors,
@@ -42,8 +42,10 @@ _GRID = 9
 _TYPICAL = Efficiency(overhead_s=0.0, compute_fraction=0.7, memory_fraction=0.8, norm=2.0)
 _AS_ALONE = Efficiency(overhead_s=0.0, compute_fraction=1.0, memory_fraction=1.0, norm=1.0)
 _OF_SCALE, _OF_BALANCE, _OF_NORM = 0.1, 0.1, 0.1
-# What an operation takes however small is a matter of launches, on any device.
+# What an operation takes however small is a matter of launches, on any device; what a message
+# takes is a matter of the network.
 _MOST_OVERHEAD_S = 100e-6
+_MOST_LATENCY_S = 10e-3
 _ROWS_FOR_A_BAND = 10
 
 
@@ -104,6 +106,7 @@ class _Search:
     measured: np.ndarray
     prior: Efficiency
     norms: tuple[float, ...]
+    most_overhead_s: float
 
     def loss(self, overhead: Any, rate: Any, memory: Any, norm: float) -> np.ndarray:
         """Loss of candidates, one per element of the arrays."""
@@ -131,7 +134,8 @@ class _Search:
         )
 
     def _best_of(self, norm: float) -> tuple[float, float, float, float, float]:
-        most = min(float((self.measured / self.terms[0].sum(axis=-1)).min()), _MOST_OVERHEAD_S)
+        shortest = float((self.measured / self.terms[0].sum(axis=-1)).min())
+        most = min(shortest, self.most_overhead_s)
         axes = (
             np.unique([0.0, self.prior.overhead_s, *np.geomspace(most / 300, most, 12)]),
             np.unique([self.prior.compute_fraction, *np.geomspace(0.003, 1.5, 18)]),
@@ -181,7 +185,8 @@ def fit_group(
     step = key[0] in STEP_KINDS
     prior = above.efficiency if above else _AS_ALONE if step else _TYPICAL
     norms = (prior.norm,) if step else _NORMS
-    efficiency = _Search(terms, measured, prior, norms).best()
+    most = _MOST_LATENCY_S if key[0] in COLLECTIVE_KINDS else _MOST_OVERHEAD_S
+    efficiency = _Search(terms, measured, prior, norms, most).best()
     p10, p90 = np.percentile(measured / efficiency.seconds(terms), [10, 90])
     if above is not None and len(members) < _ROWS_FOR_A_BAND:
         p10, p90 = min(p10, above.p10_ratio), max(p90, above.p90_ratio)

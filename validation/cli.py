@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from collections.abc import Callable
@@ -95,12 +96,14 @@ def run_command(
     from planner.hardware import load_device
     from validation.run import Budget, run, summary
 
+    _check_kinds(device, _kinds(kinds))
     if spec is not None:
         load_device(spec)
     if not output.parent.is_dir():
         raise ScenarioError("no such folder", where="-o", got=str(output.parent))
+    _check_torch()
     budget = Budget(minutes=minutes, kinds=_kinds(kinds))
-    ranks = int(os.environ.get("WORLD_SIZE", "1"))
+    ranks = _ranks()
     if ranks > 1:
         from validation.ranks import run_together
 
@@ -108,7 +111,6 @@ def run_command(
     else:
         from validation.worker import Worker
 
-        _check_kinds(device, budget.kinds)
         bench = Worker(device or _default_device(), spec=spec)
         try:
             record = run(bench, output, budget, seed=seed, say=_message)
@@ -206,23 +208,32 @@ def _write(output: Path, text: str) -> None:
     _message(f"wrote {output}")
 
 
+def _ranks() -> int:
+    """How many processes torchrun has started; 1 without it."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 def _check_kinds(device: str | None, kinds: tuple[str, ...]) -> None:
     """Wrong kinds are told before the device is started."""
     from validation.cases import cases_of
 
     if kinds:
-        cases_of(device or "cpu", kinds)
+        cases_of(device or "cpu", kinds, ranks=_ranks())
+
+
+def _check_torch() -> None:
+    """Without PyTorch nothing can be run; the other commands can do without."""
+    if importlib.util.find_spec("torch") is None:
+        raise ScenarioError(
+            "PyTorch is not installed here",
+            where="run",
+            fix="Install the validation extra: pip install 'llm-capacity-planner[validation]'.",
+        )
 
 
 def _default_device() -> str:
-    try:
-        from validation.environment import default_device
-    except ImportError as error:
-        raise ScenarioError(
-            f"PyTorch cannot be imported here ({error})",
-            where="run",
-            fix="Install the validation extra: pip install 'llm-capacity-planner[validation]'.",
-        ) from error
+    from validation.environment import default_device
+
     return default_device()
 
 

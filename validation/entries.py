@@ -6,7 +6,7 @@ import hashlib
 import math
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
 Status = Literal["ok", "unsupported", "wrong", "failed", "out_of_memory"]
 Value = int | float | str | bool | None
@@ -16,8 +16,15 @@ def _finite(value: object) -> object:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-MaybeFinite = Annotated[float | None, BeforeValidator(_finite)]
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.6g}")
+
+
+MaybeFinite = Annotated[float | None, BeforeValidator(_finite), AfterValidator(_rounded)]
 """A figure; None where it was infinite or not a number, for JSON has neither."""
+
+Measured = Annotated[float, AfterValidator(_rounded)]
+"""A figure of which no more than six digits mean anything."""
 
 
 class Entry(BaseModel):
@@ -99,7 +106,7 @@ class CopyRate(Entry):
     """Rate of a copy whose buffers take a given size together; reads and writes both count."""
 
     total_bytes: int
-    bytes_per_s: float
+    bytes_per_s: Measured
 
 
 class Ceilings(Entry):
@@ -119,11 +126,11 @@ class Ceilings(Entry):
         One-way rate between two ranks. [bytes/s]
     """
 
-    memory_bytes_per_s: float
+    memory_bytes_per_s: Measured
     copies: tuple[CopyRate, ...] = ()
-    flops_per_s: dict[str, float]
-    call_s: float
-    link_bytes_per_s: float | None = None
+    flops_per_s: dict[str, Measured]
+    call_s: Measured
+    link_bytes_per_s: MaybeFinite = None
 
 
 class Correctness(Entry):
@@ -158,10 +165,10 @@ class Timing(Entry):
         What told the time.
     """
 
-    measured_s: float
-    p10_s: float
-    p90_s: float
-    least_s: float
+    measured_s: Measured
+    p10_s: Measured
+    p90_s: Measured
+    least_s: Measured
     samples: int
     calls_per_sample: int
     buffers: int

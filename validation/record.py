@@ -191,7 +191,7 @@ def save_record(record: Record, path: Path) -> None:
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with beside.open("w", encoding="utf-8") as stream:
-            stream.write(record.model_dump_json(indent=1, exclude_defaults=True) + "\n")
+            stream.write(_text(record))
             stream.flush()
             os.fsync(stream.fileno())
         beside.replace(path)
@@ -200,6 +200,13 @@ def save_record(record: Record, path: Path) -> None:
         raise ScenarioError(
             f"cannot be written: {error.strerror}", where="-o", got=str(path)
         ) from error
+
+
+def _text(record: Record) -> str:
+    """JSON with one row per line, so that two records can be compared line by line."""
+    head = record.model_dump_json(exclude={"rows"}, exclude_none=True)
+    rows = [row.model_dump_json(exclude_defaults=True) for row in record.rows]
+    return head.removesuffix("}") + ',"rows":[\n' + ",\n".join(rows) + "\n]}\n"
 
 
 def file_hash(path: Path) -> str:

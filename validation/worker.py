@@ -165,7 +165,7 @@ class Worker:
         except (EOFError, BrokenPipeError, ConnectionResetError):
             raise self._death() from None
         if not good:
-            raise BenchError(answer)
+            raise BenchError(str(answer).removesuffix("."))
         return answer
 
     def _start(self) -> None:
