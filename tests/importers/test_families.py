@@ -25,11 +25,13 @@ BY_NAME = {entry["name"]: entry["config"] for entry in ENTRIES}
 
 # Families whose small copies `tests/oracles` counts against the real classes.
 COUNTED_AGAINST_THE_CLASS = {
-    "apertus", "arcee", "camembert", "codegen", "distilbert", "ernie4_5", "gemma3n",
-    "gemma3n_text", "gemma4_text", "gemma4_unified_text", "glm4", "glm4v", "glm4v_text",
-    "hunyuan_v1_dense", "idefics3", "internvl", "llama4_text", "llava_next", "mbart", "ministral",
-    "mllama_text_model", "mt5", "muse_glimmer_text", "nanochat", "paligemma", "qwen2_5_vl_text",
-    "qwen2_vl_text", "qwen3_vl_moe_text", "qwen3_vl_text", "smolvlm", "xlm-roberta",
+    "apertus", "arcee", "aya_vision", "biogpt", "bitnet", "camembert", "codegen", "cohere2_vision",
+    "distilbert", "ernie4_5", "eurobert", "gemma3n", "gemma3n_text", "gemma4_text",
+    "gemma4_unified_text", "glm4", "glm4v", "glm4v_text", "hunyuan_v1_dense", "idefics3",
+    "internvl", "llama4_text", "llava_next", "llava_onevision", "m2m_100", "marian", "mbart",
+    "ministral", "mllama_text_model", "mpnet", "mt5", "muse_glimmer_text", "nanochat", "nomic_bert",
+    "paligemma", "pegasus", "qwen2_5_vl_text", "qwen2_audio", "qwen2_vl_text", "qwen3_vl_moe_text",
+    "qwen3_vl_text", "smolvlm", "umt5", "vaultgemma", "voxtral", "xglm", "xlm-roberta",
 }  # fmt: skip
 # Older names of kinds that are tested under their present one.
 OLDER_NAMES = {"RefinedWeb", "RefinedWebModel", "Yi", "aquila", "stablelm_epoch"}
