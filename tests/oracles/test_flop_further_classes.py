@@ -43,6 +43,8 @@ LAYERED = {
 DECODERS: dict[str, dict[str, Any]] = {
     "apertus": {},
     "arcee": {},
+    "biogpt": {},
+    "bitnet": {},
     "bloom": {},
     "codegen": {"rotary_dim": 4, "n_ctx": 64},
     "cohere": {"use_qk_norm": True},
@@ -85,11 +87,16 @@ DECODERS: dict[str, dict[str, Any]] = {
     "smollm3": {},
     "stablelm": {"qk_layernorm": True},
     "starcoder2": {"sliding_window": 8},
+    "vaultgemma": {"sliding_window": 8},
+    "xglm": {"attention_heads": 8, "ffn_dim": 96},
 }
 ENCODERS: dict[str, dict[str, Any]] = {
     "bert": {},
     "distilbert": {"dim": 64, "hidden_dim": 96},
     "electra": {"embedding_size": 32},
+    "eurobert": {},
+    "mpnet": {},
+    "nomic_bert": {"head_dim": 8},
     "modernbert": {"local_attention": 8, "cls_token_id": 1, "sep_token_id": 2},
     "camembert": {},
     "roberta": {},
@@ -97,7 +104,11 @@ ENCODERS: dict[str, dict[str, Any]] = {
 }
 BOTH: dict[str, dict[str, Any]] = {
     "bart": SIDES,
+    "m2m_100": SIDES,
+    "marian": {**SIDES, "decoder_vocab_size": 160, "decoder_start_token_id": 1},
     "mbart": SIDES,
+    "pegasus": SIDES,
+    "umt5": {"d_kv": 8, "d_ff": 96, "num_decoder_layers": 3},
     "mt5": {"d_kv": 8, "d_ff": 96, "num_decoder_layers": 3},
     "t5": {"d_kv": 8, "d_ff": 96, "num_decoder_layers": 3},
     "whisper": {

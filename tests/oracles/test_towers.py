@@ -160,6 +160,30 @@ MODELS: dict[str, dict[str, Any]] = {
         "out_hidden_size": 128,
         "projector_hidden_size": 24,
     },
+    "llava_onevision": {
+        "model_type": "llava_onevision",
+        "text_config": {**TEXT, "model_type": "qwen2"},
+        "vision_config": {**VISION, "model_type": "siglip_vision_model"},
+    },
+    "cohere2_vision": {
+        "model_type": "cohere2_vision",
+        "text_config": {**TEXT, "model_type": "cohere2"},
+        "vision_config": {**VISION, "model_type": "siglip_vision_model"},
+        "alignment_intermediate_size": 48,
+    },
+    "aya_vision": {
+        "model_type": "aya_vision",
+        "text_config": {**TEXT, "model_type": "cohere2"},
+        "vision_config": {**VISION, "model_type": "siglip_vision_model"},
+    },
+    "glm4v": {
+        "model_type": "glm4v",
+        "text_config": TEXT,
+        "vision_config": {
+            "depth": 3, "hidden_size": 32, "num_heads": 4, "out_hidden_size": 64,
+            "intermediate_size": 40, "image_size": 56, "attention_bias": True,
+        },
+    },
     "internvl": {
         "model_type": "internvl",
         "text_config": {**TEXT, "model_type": "qwen2"},
@@ -200,6 +224,35 @@ def build(content: dict[str, Any], auto: Any) -> tuple[Any, Any]:
         model = auto.from_config(config)
     model.tie_weights()
     return config, model
+
+
+SOUND: dict[str, dict[str, Any]] = {
+    "qwen2_audio": {
+        "model_type": "qwen2_audio",
+        "text_config": {**TEXT, "model_type": "qwen2"},
+        "audio_config": {
+            "model_type": "qwen2_audio_encoder", "d_model": 32, "encoder_layers": 2,
+            "encoder_attention_heads": 4, "encoder_ffn_dim": 48, "num_mel_bins": 8,
+            "max_source_positions": 20,
+        },
+    },
+    "voxtral": {
+        "model_type": "voxtral",
+        "text_config": {**TEXT, "model_type": "llama"},
+        "audio_config": {
+            "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4,
+            "intermediate_size": 128, "num_mel_bins": 8, "max_source_positions": 20,
+        },
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_parameters_with_sound(name: str) -> None:
+    config, theirs = build(SOUND[name], transformers.AutoModelForSeq2SeqLM)
+    model = planned(config)
+    assert model.parameters == unique_parameters(theirs)
+    assert [tower.name for tower in model.towers] == ["audio"]
 
 
 @pytest.mark.parametrize("name", MODELS)

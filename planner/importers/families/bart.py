@@ -1,12 +1,13 @@
-"""BART and mBART: an encoder and a decoder that attends to it, learned positions, biases.
+"""BART, mBART, Pegasus, Marian, M2M-100 and NLLB: encoders with decoders that attend to them.
 
-The position tables have two spare rows. mBART puts norms before each part and one after each stack.
-Defaults of ``BartConfig`` that are taken: tied embeddings.
+They differ in where norms stand and in what their positions are. Defaults of their configuration
+classes that are taken: tied embeddings, one table for both sides.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 from planner.importers.config import Config
 from planner.importers.encoder_decoder import Side, read_side, warn_source
@@ -20,16 +21,43 @@ from planner.model.part import Part
 from planner.model.projection import Table
 from planner.model.tower import ENCODER, Tower
 
-_SPARE_POSITIONS = 2
+
+class _Kind(NamedTuple):
+    """What sets a family apart.
+
+    ``before``: norms stand before each part; ``last``: one follows each stack; ``table``: positions
+    are stored; ``spare``: rows of their table that serve no position [1]; ``norm``: one follows the
+    token table.
+    """
+
+    before: bool
+    last: bool
+    table: bool
+    spare: int
+    norm: bool
+
+
+_KINDS = {
+    "bart": _Kind(before=False, last=False, table=True, spare=2, norm=True),
+    "mbart": _Kind(before=True, last=True, table=True, spare=2, norm=True),
+    "pegasus": _Kind(before=True, last=True, table=True, spare=0, norm=False),
+    "marian": _Kind(before=False, last=False, table=True, spare=0, norm=False),
+    "m2m_100": _Kind(before=True, last=True, table=False, spare=0, norm=False),
+}
 
 
 @family(
-    "bart",
-    "mbart",
-    architectures=("BartForConditionalGeneration", "MBartForConditionalGeneration"),
+    *_KINDS,
+    architectures=(
+        "BartForConditionalGeneration",
+        "MBartForConditionalGeneration",
+        "PegasusForConditionalGeneration",
+        "MarianMTModel",
+        "M2M100ForConditionalGeneration",
+    ),
 )
 def read(config: Config) -> Architecture:
-    """Read a BART or mBART configuration.
+    """Read a BART configuration, or one of its relatives.
 
     Parameters
     ----------
@@ -52,12 +80,18 @@ def read(config: Config) -> Architecture:
     config.require("is_encoder_decoder", True)
     config.ignore("scale_embedding", "num_hidden_layers", "normalize_embedding", "add_bias_logits")
     config.ignore("add_final_layer_norm", "normalize_before", "force_bos_token_to_be_generated")
-    config.ignore("encoder_layerdrop", "decoder_layerdrop", "classif_dropout")
-    first = config.text("model_type") == "mbart"
+    config.ignore(
+        "encoder_layerdrop", "decoder_layerdrop", "classif_dropout", "extra_pos_embeddings"
+    )
+    config.ignore("static_position_embeddings")
+    config.require("share_encoder_decoder_embeddings", True)
+    config.require("decoder_vocab_size", rows, None)
+    kind = _KINDS[config.text("model_type") or "bart"]
     norm = Norm(kind="layer_norm", width=hidden)
     warn_source(config, positions)
-    table = Table(name="embed_positions", shape=(positions + _SPARE_POSITIONS, hidden))
-    last = (replace(norm, name="layer_norm"),) if first else ()
+    stored = positions + kind.spare if kind.table else 0
+    table = (Table(name="embed_positions", shape=(stored, hidden)),) if stored else ()
+    last = (replace(norm, name="layer_norm"),) if kind.last else ()
     lookup = TokenTable(name="shared", vocabulary=rows, width=hidden, shared=True)
     encoder = read_side(config, "encoder", hidden)
     decoder = read_side(config, "decoder", hidden)
@@ -66,10 +100,10 @@ def read(config: Config) -> Architecture:
             vocabulary=rows,
             width=hidden,
             hidden=hidden,
-            positions=positions + _SPARE_POSITIONS,
-            norm=True,
+            positions=stored,
+            norm=kind.norm,
         ),
-        layers=(Layer("decoder", _block(decoder, norm, first, positions)),) * decoder.layers,
+        layers=(Layer("decoder", _block(decoder, norm, kind.before, positions)),) * decoder.layers,
         final=last,
         head=Head(
             vocabulary=rows,
@@ -82,8 +116,8 @@ def read(config: Config) -> Architecture:
             Tower(
                 name=ENCODER,
                 layers=(
-                    Layer("tokens", (lookup, table, norm)),
-                    *[Layer("block", _block(encoder, norm, first, None))] * encoder.layers,
+                    Layer("tokens", (lookup, *table, *((norm,) if kind.norm else ()))),
+                    *[Layer("block", _block(encoder, norm, kind.before, None))] * encoder.layers,
                     *([Layer("final", last)] if last else []),
                 ),
                 tokens=positions,
@@ -92,7 +126,7 @@ def read(config: Config) -> Architecture:
     )
 
 
-def _block(side: Side, norm: Norm, first: bool, source: int | None) -> tuple[Part, ...]:
+def _block(side: Side, norm: Norm, before: bool, source: int | None) -> tuple[Part, ...]:
     """Return attention, in a decoder attention to the encoder, and the feed-forward part."""
     hidden = norm.width
     dim = hidden // side.heads
@@ -122,4 +156,4 @@ def _block(side: Side, norm: Norm, first: bool, source: int | None) -> tuple[Par
             )
         )
     parts.append(side.feed_forward)
-    return tuple(each for part in parts for each in ((norm, part) if first else (part, norm)))
+    return tuple(each for part in parts for each in ((norm, part) if before else (part, norm)))

@@ -1,4 +1,4 @@
-"""BERT, RoBERTa, ELECTRA, DistilBERT and what is built alike (BGE, XLM-R, CamemBERT).
+"""BERT, RoBERTa, ELECTRA, DistilBERT, MPNet and what is built alike (BGE, XLM-R, CamemBERT).
 
 Encoders that read a whole text at once, in both directions, and cache nothing. They are counted
 with the head of a masked language model: a transform, its norm, the token table and a bias.
@@ -19,7 +19,7 @@ from planner.model.feed_forward import Dense
 from planner.model.mixers.attention import Attention
 from planner.model.norm import Norm
 from planner.model.part import Part
-from planner.model.projection import Projection
+from planner.model.projection import Projection, Table
 
 _TYPES = 2
 _ROBERTA_SPARE_POSITIONS = 2
@@ -33,6 +33,7 @@ ENCODER_WARNING = (
     "roberta",
     "xlm-roberta",
     "camembert",
+    "mpnet",
     architectures=("BertModel", "BertForMaskedLM", "RobertaForMaskedLM", "XLMRobertaModel"),
 )
 def read_bert(config: Config) -> Architecture:
@@ -46,7 +47,8 @@ def read_bert(config: Config) -> Architecture:
     Returns
     -------
     Architecture
-        Multi-head attention and plain feed-forward parts, a norm after each.
+        Multi-head attention and plain feed-forward parts, a norm after each; MPNet adds a learned
+        bias by distance.
 
     Raises
     ------
@@ -57,16 +59,21 @@ def read_bert(config: Config) -> Architecture:
     rows = config.size("vocab_size")
     positions = config.size("max_position_embeddings")
     spare = 0 if config.text("model_type", "bert") == "bert" else _ROBERTA_SPARE_POSITIONS
+    kind = config.text("model_type")
     _check_encoder(config)
+    buckets = config.optional_size("relative_attention_num_buckets")
+    heads = config.size("num_attention_heads")
+    bias = Table(name="relative_attention_bias", shape=(buckets or 1, heads))
     return Architecture(
         embedding=Embedding(
             vocabulary=rows,
             width=hidden,
             hidden=hidden,
             positions=positions,
-            types=config.size("type_vocab_size", default=_TYPES, least=0),
+            types=0 if kind == "mpnet" else config.size("type_vocab_size", default=_TYPES, least=0),
             norm=True,
         ),
+        initial=(bias,) if buckets else (),
         layers=tuple(_encoder_layers(config, hidden)),
         final=transform(hidden),
         head=Head(

@@ -1,4 +1,4 @@
-"""Gemma 1, 2 and 3: wide heads, GeGLU, tied embeddings; windows on some layers from Gemma 2 on.
+"""Gemma 1, 2, 3 and VaultGemma: wide heads, GeGLU, tied embeddings; from Gemma 2 on windows.
 
 Gemma 2 alternates windowed and full layers without saying so in the file; Gemma 3 has five
 windowed layers before each full one. Defaults of the configuration classes that are taken: tied
@@ -102,6 +102,42 @@ def read_gemma2(config: Config) -> Architecture:
     return assemble(
         config,
         _sandwich(attentions, _feed_forward(config, hidden)),
+        hidden=hidden,
+        tied=True,
+        usable_context=usable_context(config),
+    )
+
+
+@family("vaultgemma", architectures=("VaultGemmaForCausalLM",))
+def read_vaultgemma(config: Config) -> Architecture:
+    """Read a VaultGemma configuration.
+
+    Parameters
+    ----------
+    config : Config
+        The configuration.
+
+    Returns
+    -------
+    Architecture
+        Gemma 2's layers with norms before the parts only.
+
+    Raises
+    ------
+    SpecError
+        A figure is missing or unusable.
+    """
+    hidden = read_hidden(config)
+    heads = read_heads(config, hidden, head_dim=_HEAD_DIM)
+    windows = _read_windows(config, _PATTERN["gemma2"])
+    feed_forward = _feed_forward(config, hidden)
+    pairs = [
+        (_attention(config, hidden, heads, window, gemma3=False), feed_forward)
+        for window in windows
+    ]
+    return assemble(
+        config,
+        stack(pairs, hidden),
         hidden=hidden,
         tied=True,
         usable_context=usable_context(config),

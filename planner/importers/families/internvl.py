@@ -1,4 +1,4 @@
-"""InternVL and SmolVLM, Idefics 3, PaliGemma, Aya Vision: further towers beside known decoders.
+"""InternVL, SmolVLM, Idefics 3, PaliGemma, Aya and Command A Vision: towers beside known decoders.
 
 What joins a tower to its language model differs; the decoders are read by their own families.
 """
@@ -136,3 +136,53 @@ def _smolvlm_projector(config: Config, stack: Stack, hidden: int) -> tuple[Part,
     merged = config.size("scale_factor", default=_SCALE, most=64) ** 2
     inputs = stack.width * merged
     return (Projection(name="connector", inputs=inputs, outputs=hidden, merged=merged),)
+
+
+@family(
+    "aya_vision",
+    "cohere2_vision",
+    architectures=("AyaVisionForConditionalGeneration", "Cohere2VisionForConditionalGeneration"),
+)
+def read_cohere(config: Config) -> Architecture:
+    """Read an Aya Vision or Command A Vision configuration.
+
+    Parameters
+    ----------
+    config : Config
+        The configuration.
+
+    Returns
+    -------
+    Architecture
+        Four neighbouring patches become one token; the projector is gated.
+
+    Raises
+    ------
+    SpecError
+        A figure is missing or unusable.
+    """
+    config.ignore(
+        "vision_feature_select_strategy", "adapter_layer_norm_eps", "vision_feature_layer"
+    )
+    sense = Sense(
+        name="vision",
+        section="vision_config",
+        default="siglip_vision_model",
+        projector=_gated_projector,
+    )
+    return read_multimodal(config, sense, default="cohere2")
+
+
+def _gated_projector(config: Config, stack: Stack, hidden: int) -> tuple[Part, ...]:
+    merged = config.size("downsample_factor", default=_SCALE, most=64) ** 2
+    inputs = stack.width * merged
+    wide = config.size("alignment_intermediate_size", default=hidden)
+    if wide % 2:
+        config.refuse("alignment_intermediate_size", "an even number: the width of both halves")
+    normed = config.text("model_type") == "aya_vision"
+    norm = Norm(kind="layer_norm", width=inputs, name="projector.norm")
+    return (
+        *((norm,) if normed else ()),
+        Projection(name="linear_1", inputs=inputs, outputs=wide, bias=True, merged=merged),
+        Projection(name="linear_2", inputs=wide // 2, outputs=hidden, bias=True, merged=merged),
+    )

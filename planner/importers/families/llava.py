@@ -1,8 +1,8 @@
 """LLaVA and Pixtral: a vision tower joined to a language model by two matrices.
 
-LLaVA-NeXT adds one learned vector for line breaks. Defaults of ``LlavaConfig`` that are taken:
-biases in the projector. Published files of LLaVA-1.5 name only a few figures of their language
-model; those left out are the defaults of ``LlamaConfig``, which a warning names.
+LLaVA-NeXT and LLaVA-OneVision add one learned vector for line breaks. Defaults of ``LlavaConfig``
+that are taken: biases in the projector. Published files of LLaVA-1.5 name only a few figures of
+their language model; those left out are the defaults of ``LlamaConfig``, which a warning names.
 """
 
 from __future__ import annotations
@@ -27,10 +27,15 @@ _LLAMA = {
 @family(
     "llava",
     "llava_next",
-    architectures=("LlavaForConditionalGeneration", "LlavaNextForConditionalGeneration"),
+    "llava_onevision",
+    architectures=(
+        "LlavaForConditionalGeneration",
+        "LlavaNextForConditionalGeneration",
+        "LlavaOnevisionForConditionalGeneration",
+    ),
 )
 def read(config: Config) -> Architecture:
-    """Read a LLaVA, LLaVA-NeXT or Pixtral configuration.
+    """Read a LLaVA, LLaVA-NeXT, LLaVA-OneVision or Pixtral configuration.
 
     Parameters
     ----------
@@ -47,11 +52,12 @@ def read(config: Config) -> Architecture:
     SpecError
         A figure is missing or unusable.
     """
+    default = "qwen2" if config.text("model_type") == "llava_onevision" else "llama"
     config.ignore("vision_feature_select_strategy", "vocab_size", "image_seq_length")
-    config.ignore("image_grid_pinpoints", "use_image_newline_parameter")
+    config.ignore("image_grid_pinpoints", "use_image_newline_parameter", "vision_aspect_ratio")
     text = config.peek("text_config")
     missing = {}
-    if text.get("model_type", "llama") == "llama":
+    if text.get("model_type", default) == "llama":
         missing = {name: value for name, value in _LLAMA.items() if name not in text}
     if missing:
         config.warn(
@@ -64,7 +70,7 @@ def read(config: Config) -> Architecture:
         default="clip_vision_model",
         projector=_projector,
     )
-    return read_multimodal(config, sense, default="llama", missing=missing)
+    return read_multimodal(config, sense, default=default, missing=missing)
 
 
 def _projector(config: Config, stack: Stack, hidden: int) -> tuple[Part, ...]:
@@ -75,6 +81,6 @@ def _projector(config: Config, stack: Stack, hidden: int) -> tuple[Part, ...]:
         Projection(name="linear_1", inputs=inputs, outputs=hidden, bias=bias),
         Projection(name="linear_2", inputs=hidden, outputs=hidden, bias=bias),
     )
-    if config.text("model_type") == "llava_next":
+    if config.text("model_type") != "llava":
         return (*parts, Table(name="image_newline", shape=(hidden,)))
     return parts

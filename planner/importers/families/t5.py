@@ -1,4 +1,4 @@
-"""T5, Flan-T5 and mT5: an encoder and a decoder that attends to it, positions as a learned bias.
+"""T5, Flan-T5, mT5 and umT5: an encoder and a decoder that attends to it, a bias by distance.
 
 Defaults of ``T5Config`` that are taken: as many decoder layers as encoder layers, 32 buckets of
 distance, plain feed-forward parts, tied embeddings. A file that says its embeddings are not tied is
@@ -24,7 +24,16 @@ _BUCKETS = 32
 _SOURCE_TOKENS = 512
 
 
-@family("t5", "mt5", architectures=("T5ForConditionalGeneration", "MT5ForConditionalGeneration"))
+@family(
+    "t5",
+    "mt5",
+    "umt5",
+    architectures=(
+        "T5ForConditionalGeneration",
+        "MT5ForConditionalGeneration",
+        "UMT5ForConditionalGeneration",
+    ),
+)
 def read(config: Config) -> Architecture:
     """Read a T5 configuration.
 
@@ -36,7 +45,8 @@ def read(config: Config) -> Architecture:
     Returns
     -------
     Architecture
-        The decoder as the main stack, the encoder beside it.
+        The decoder as the main stack, the encoder beside it; in umT5 every layer has a bias of its
+        own.
 
     Raises
     ------
@@ -52,18 +62,22 @@ def read(config: Config) -> Architecture:
     source = config.size("n_positions", default=_SOURCE_TOKENS)
     config.require("is_encoder_decoder", True)
     config.ignore("relative_attention_max_distance", "scale_decoder_outputs", "output_past")
-    bias = Table(name="relative_attention_bias", shape=(buckets, heads))
+    bias = (Table(name="relative_attention_bias", shape=(buckets, heads)),)
+    own = bias if config.text("model_type") == "umt5" else ()
+    first = () if own else bias
     norm = Norm(kind="rms_norm", width=hidden)
     lookup = TokenTable(name="shared", vocabulary=rows, width=hidden, shared=True)
     feed_forward = _feed_forward(config, hidden)
     warn_source(config, source)
     encoder = (
-        Layer("tokens", (lookup, bias)),
-        *[Layer("block", (norm, _attention(config, causal=False), norm, feed_forward))] * layers,
+        Layer("tokens", (lookup, *first)),
+        *[Layer("block", (norm, *own, _attention(config, causal=False), norm, feed_forward))]
+        * layers,
         Layer("final", (norm,)),
     )
     block = (
         norm,
+        *own,
         _attention(config, causal=True),
         norm,
         _cross_attention(config, source),
@@ -72,7 +86,7 @@ def read(config: Config) -> Architecture:
     )
     return Architecture(
         embedding=Embedding(vocabulary=rows, width=hidden, hidden=hidden),
-        initial=(bias,),
+        initial=first,
         layers=(Layer("decoder", block),) * decoder_layers,
         final=(norm,),
         head=Head(
