@@ -11,8 +11,10 @@ import torch
 
 from planner.errors import ScenarioError
 from planner.model import Execution, Model, Tensor
-from planner.model.cache import Cache, TokenCache
+from planner.model.cache import Cache, StateCache, TokenCache
+from planner.model.latent_cache import LatentCache
 from planner.model.storage import Format, WeightScheme
+from validation.operations import NoModelError
 
 # The profiler tells of every allocation on the host; its own log line at each start is noise.
 os.environ.setdefault("KINETO_LOG_LEVEL", "99")
@@ -152,15 +154,30 @@ def cache_tensors(
     Returns
     -------
     tuple of torch.Tensor
-        Keys and values of shape ``(batch, heads, tokens, width)``; or one state of shape
+        Keys and values of shape ``(batch, heads, tokens, width)``; latents of shape
+        ``(batch, entries, width)``, in bytes where a kernel packs them; or one state of shape
         ``(batch, split axis, other axes)``.
+
+    Raises
+    ------
+    NoModelError
+        A kind of cache that this has no tensors for yet.
     """
     tp = execution.layout.tp
+    if isinstance(cache, LatentCache):
+        size = (batch, int(cache.entries(context)))
+        if cache.packing is not None and (cache.format or execution.cache).precision == "fp8":
+            packed = (*size, cache.packing.vector_bytes(cache.dim))
+            return (torch.zeros(packed, dtype=torch.uint8, device=device),)
+        dtype = dtype_of(cache.format or execution.cache)
+        return (torch.zeros((*size, cache.dim), dtype=dtype, device=device),)
     if isinstance(cache, TokenCache):
         heads, tokens = cache.heads.units_on_rank(tp), int(cache.tokens(context))
         dtype = dtype_of(execution.cache)
         shapes = [(batch, heads, tokens, width) for width in (cache.key_dim, cache.value_dim)]
         return tuple(torch.zeros(shape, dtype=dtype, device=device) for shape in shapes)
+    if not isinstance(cache, StateCache):
+        raise NoModelError("no tensors of this kind of cache yet", where="cache", got=cache.kind)
     width = sum(section.units_on_rank(tp) * section.width for section in cache.sections)
     dtype = dtype_of(cache.format or execution.stream)
     return (torch.zeros((batch, width, *cache.shape), dtype=dtype, device=device),)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 import torch
@@ -31,7 +32,47 @@ _BLOCKS: dict[type, Callable[..., nn.Module]] = {
 _ROTATION_BASE = 10_000.0
 
 
+# Fields of a part that its block builds or that change nothing here; others must be at their
+# defaults.
+_BUILT: dict[type, frozenset[str]] = {
+    Attention: frozenset({
+        "kind", "hidden", "query_heads", "kv_heads", "head_dim", "window", "qkv_bias",
+        "output_bias", "qk_norm", "rotary", "rotary_dim", "sinks",
+    }),
+    Dense: frozenset({"kind", "hidden", "intermediate", "gated", "bias", "name"}),
+    Mamba2: frozenset({
+        "kind", "hidden", "heads", "head_dim", "groups", "state_dim", "conv_kernel", "chunk",
+        "bias", "conv_bias", "norm", "state_format",
+    }),
+    MixtureOfExperts: frozenset({
+        "kind", "hidden", "intermediate", "experts", "top_k", "gated", "bias", "router_bias",
+        "shared_intermediate", "shared_gate", "correction_bias", "name",
+    }),
+    Norm: frozenset({"kind", "width", "weight", "bias", "name"}),
+    Embedding: frozenset({"kind", "vocabulary", "width", "hidden", "positions", "norm"}),
+    Head: frozenset({"kind", "vocabulary", "width", "hidden", "tied", "bias"}),
+}  # fmt: skip
+_QK_NORMS = ("none", "head", "layer_norm_head")
+
+
+def _check(part: Any) -> None:
+    """Raise unless the modules here are all that a part is made of."""
+    name = type(part).__name__
+    if type(part) not in _BUILT:
+        raise NoModelError("no PyTorch module of this part yet", where=name)
+    odd = [
+        field.name
+        for field in fields(part)
+        if field.name not in _BUILT[type(part)] and getattr(part, field.name) != field.default
+    ]
+    if isinstance(part, Attention) and part.qk_norm not in _QK_NORMS:
+        odd.append("qk_norm")
+    if odd:
+        raise NoModelError("no PyTorch module of such a part yet", where=f"{name}.{odd[0]}")
+
+
 def _block(part: Part, **where: Any) -> nn.Module:
+    _check(part)
     if type(part) not in _BLOCKS:
         raise NoModelError("no PyTorch module of this part yet", where=type(part).__name__)
     return _BLOCKS[type(part)](part, **where)
@@ -84,6 +125,11 @@ class Decoder(nn.Module):
         Gives the dtype of the stream, in which everything is kept, and that of the cache.
     device : torch.device
         Where it lives.
+
+    Raises
+    ------
+    NoModelError
+        A part, or one of its figures, has no module here.
     """
 
     def __init__(self, model: Model, execution: Execution, device: torch.device) -> None:
@@ -92,6 +138,8 @@ class Decoder(nn.Module):
         self.execution = execution
         self.device = device
         where: dict[str, Any] = {"device": device, "dtype": dtype_of(execution.stream)}
+        _check(model.embedding)
+        _check(model.head)
         self.ends = _Ends(model.embedding, model.head, **where)
         layers = (*(part for layer in model.layers for part in layer.parts), *model.final)
         self.parts = layers

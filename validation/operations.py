@@ -13,8 +13,12 @@ from planner.errors import PrecisionError, ScenarioError
 from planner.model import Execution, Layout, Operation, Step
 from planner.model.feed_forward import MixtureOfExperts
 from planner.model.mixers.attention import Attention
+from planner.model.mixers.latent import LatentAttention
+from planner.model.mixers.linear_delta import GatedDeltaNet
+from planner.model.mixers.linear_kda import KimiDeltaAttention
 from planner.model.mixers.state_space import Mamba2
 from planner.model.operation import all_reduce, elementwise, gemm
+from planner.model.part import Part
 from planner.model.storage import (
     BF16,
     CACHE_FORMATS,
@@ -131,8 +135,6 @@ def _gemm(kind: str, shape: Shape, execution: Execution) -> tuple[Counted, ...]:
 
 
 def _attention(kind: str, shape: Shape, execution: Execution) -> tuple[Counted, ...]:
-    if shape.get("causal") in (False, "False", "false", 0):
-        raise NoModelError("no model of attention without a causal mask yet", where=kind)
     heads, width = int(shape["query_heads"]), int(shape["head_dim"])
     window = shape.get("window")
     part = Attention(
@@ -141,6 +143,7 @@ def _attention(kind: str, shape: Shape, execution: Execution) -> tuple[Counted, 
         kv_heads=int(shape["kv_heads"]),
         head_dim=width,
         window=int(window) if window else None,
+        causal=shape.get("causal") not in (False, "False", "false", 0),
     )
     return _one(part.operations(step_of(shape, decode=kind.endswith("decode")), execution), kind)
 
@@ -160,20 +163,46 @@ def _moe(kind: str, shape: Shape, execution: Execution) -> tuple[Counted, ...]:
     return _one(part.operations(step, replace(execution, layout=layout)), kind)
 
 
-def _state_space(kind: str, shape: Shape, execution: Execution) -> tuple[Counted, ...]:
-    variant = shape.get("variant")
-    if variant != "mamba2":
-        raise NoModelError("no model of this state space yet", where=kind, got=variant)
-    heads, head_dim = int(shape["heads"]), int(shape["head_dim"])
-    part = Mamba2(
-        hidden=int(shape.get("hidden") or heads * head_dim // 2),
-        heads=heads,
-        head_dim=head_dim,
-        groups=int(shape["groups"]),
-        state_dim=int(shape["state_dim"]),
-        conv_kernel=int(shape.get("conv_kernel") or 4),
+def _latent(kind: str, shape: Shape, execution: Execution) -> tuple[Counted, ...]:
+    heads, width = int(shape["query_heads"]), int(shape["v_head_dim"])
+    part = LatentAttention(
+        hidden=heads * width,
+        query_heads=heads,
+        kv_lora_rank=int(shape["kv_lora_rank"]),
+        qk_nope_head_dim=int(shape["qk_nope_head_dim"]),
+        qk_rope_head_dim=int(shape["qk_rope_head_dim"]),
+        v_head_dim=width,
     )
     return _one(part.operations(step_of(shape, decode=kind.endswith("decode")), execution), kind)
+
+
+def _recurrent(shape: Shape) -> Part:
+    """The recurrent mixer of a shape; its state is in the format named, else the part's own."""
+    variant, heads = shape.get("variant"), int(shape["heads"])
+    head_dim, state_dim = int(shape["head_dim"]), int(shape["state_dim"])
+    groups, taps = int(shape["groups"]), int(shape.get("conv_kernel") or 4)
+    hidden = int(shape.get("hidden") or heads * head_dim // 2)
+    kept: dict[str, Any] = {name: shape[name] for name in ("state_format",) if shape.get(name)}
+    if variant == "mamba2":
+        return Mamba2(
+            hidden=hidden, heads=heads, head_dim=head_dim, groups=groups, state_dim=state_dim,
+            conv_kernel=taps, **kept,
+        )  # fmt: skip
+    if variant == "gated_delta_net":
+        return GatedDeltaNet(
+            hidden=hidden, key_heads=groups, value_heads=heads, key_dim=state_dim,
+            value_dim=head_dim, conv_kernel=taps, **kept,
+        )  # fmt: skip
+    if variant == "kda":
+        return KimiDeltaAttention(
+            hidden=hidden, heads=heads, head_dim=head_dim, conv_kernel=taps, **kept
+        )
+    raise NoModelError("no model of this state space yet", where="variant", got=variant)
+
+
+def _state_space(kind: str, shape: Shape, execution: Execution) -> tuple[Counted, ...]:
+    step = step_of(shape, decode=kind.endswith("decode"))
+    return _one(_recurrent(shape).operations(step, execution), kind)
 
 
 def _elementwise(kind: str, shape: Shape, execution: Execution) -> tuple[Counted, ...]:
@@ -203,6 +232,8 @@ _KINDS: dict[str, Callable[[str, Shape, Execution], tuple[Counted, ...]]] = {
     "gemm": _gemm,
     "attention_prefill": _attention,
     "attention_decode": _attention,
+    "mla_prefill": _latent,
+    "mla_decode": _latent,
     "moe": _moe,
     "state_space_prefill": _state_space,
     "state_space_decode": _state_space,

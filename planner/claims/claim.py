@@ -211,7 +211,14 @@ class Claim:
             name: control.read(changes[name]) if name in changes else control.default
             for name, control in known.items()
         }
-        return Card(claim=self, values=values, finding=self.find(values))
+        try:
+            return Card(claim=self, values=values, finding=self.find(values))
+        except ZeroDivisionError as error:
+            raise ScenarioError(
+                "a ratio of nothing: this model keeps no keys and values",
+                where=f"claim {self.id}",
+                allowed="a model with attention that decodes",
+            ) from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
