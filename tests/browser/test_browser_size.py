@@ -276,11 +276,11 @@ def test_inputs_survive_a_visit_to_other_pages(page: Page, app_url: str) -> None
     go(page, f"{app_url}/?ctx=16K&s=5")
     titles = {page.title()}
     for name in ("Catalog", "Methods"):
-        page.get_by_role("link", name=name).click()
+        page.get_by_test_id("stTopNav").get_by_role("link", name=name).click()
         page.get_by_role("heading", level=1, name=re.compile(f"^{name}")).wait_for()
         titles.add(page.title())
     assert len(titles) == 3
-    page.get_by_role("link", name="Size").click()
+    page.get_by_test_id("stTopNav").get_by_role("link", name="Size").click()
     verdict_becomes(page, "5 sequences of 16,384 tokens")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,10 +13,10 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from planner import load_model  # noqa: E402
-from planner.importers import import_config  # noqa: E402
+from planner.importers import import_config, model_ids  # noqa: E402
 from planner.model import Model, Step  # noqa: E402
 from validation import steps  # noqa: E402
-from validation.allocation import filled, watched, weight_tensors  # noqa: E402
+from validation.allocation import all_cache_tensors, filled, watched, weight_tensors  # noqa: E402
 from validation.checkpoint import FOLDER, configuration  # noqa: E402
 from validation.decoder import Decoder  # noqa: E402
 from validation.flop import check_flop, counted_flop, model_flop  # noqa: E402
@@ -80,15 +81,44 @@ def test_a_cache_gives_the_same_answer_as_reading_all(family: str) -> None:
     torch.testing.assert_close(last, whole, rtol=2e-4, atol=2e-5)
 
 
+def test_every_model_of_the_catalog() -> None:
+    """Nothing is built where the device is ``meta``: shapes alone are compared."""
+    nowhere, execution = torch.device("meta"), execution_of("bf16")
+    decoders = caches = 0
+    for name in model_ids():
+        model = load_model(name)
+        short = cut(model, layers=len(model.groups))
+        try:
+            decoder = Decoder(short, execution, nowhere)
+            counted = sum(each.numel() for each in decoder.parameters())
+            assert counted == short.parameters, name
+            decoders += 1
+        except NoModelError:
+            pass
+        try:
+            made = all_cache_tensors(model, execution, batch=2, context=3000, device=nowhere)
+        except NoModelError:
+            continue
+        held = sum(each.numel() * each.element_size() for each in made)
+        assert held == 2 * model.cache_bytes(3000, execution), name
+        caches += 1
+    assert decoders > 0.5 * len(model_ids())
+    assert caches > 0.9 * len(model_ids())
+
+
+def test_what_a_block_would_leave_out_is_told() -> None:
+    model = small("llama")
+    attention = replace(model.layers[0].parts[1], output_gate="head")  # type: ignore[type-var]
+    layer = replace(model.layers[0], parts=(model.layers[0].parts[0], attention))
+    with pytest.raises(NoModelError, match="Attention.output_gate"):
+        Decoder(replace(model, layers=(layer,)), execution_of("fp32"), HOST)
+
+
 def test_an_unknown_part_is_told() -> None:
     model = small("llama")
-    layer = type(model.layers[0])("odd", (model.layers[0].parts[0], model.embedding))  # type: ignore[arg-type]
+    layer = replace(model.layers[0], parts=(model.layers[0].parts[0], model.embedding))
     with pytest.raises(NoModelError, match="no PyTorch module of this part yet"):
-        Decoder(type(model)(**{**vars_of(model), "layers": (layer,)}), execution_of("fp32"), HOST)
-
-
-def vars_of(model: Model) -> dict[str, Any]:
-    return {name: getattr(model, name) for name in model.__dataclass_fields__}
+        Decoder(replace(model, layers=(layer,)), execution_of("fp32"), HOST)
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.json")), ids=lambda path: path.stem)
@@ -149,6 +179,8 @@ def test_an_extra_column_of_the_convolution_is_said() -> None:
         ("cache", {"model": "gemma-3-1b", "batch": 2, "context": 700}, "bf16"),
         ("cache", {"model": "llama-3.1-8b", "batch": 1, "context": 99, "kv_dtype": "fp8"}, "bf16"),
         ("cache", {"model": "mamba2-780m", "batch": 1, "context": 99}, "fp32"),
+        ("cache", {"model": "deepseek-v3", "batch": 1, "context": 99}, "bf16"),
+        ("cache", {"model": "qwen2.5-0.5b", "batch": 2, "context": 99, "kv_dtype": "int4"}, "bf16"),
         ("paged_cache", {"model": "qwen2.5-0.5b", "batch": 3, "context": 100, "block_tokens": 16},
          "bf16"),
         ("attention_peak", {"batch": 1, "query_heads": 8, "kv_heads": 2, "head_dim": 64,

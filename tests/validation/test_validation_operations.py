@@ -13,6 +13,11 @@ from validation.predict import forecast
 
 HEADS = {"batch": 2, "query_heads": 32, "kv_heads": 8, "head_dim": 128}
 
+LATENT = {"batch": 2, "query_heads": 16, "kv_lora_rank": 512, "qk_rope_head_dim": 64,
+          "qk_nope_head_dim": 128, "v_head_dim": 128}  # fmt: skip
+STATE = {"batch": 4, "new_tokens": 1, "hidden": 512, "heads": 16, "head_dim": 64, "groups": 1,
+         "state_dim": 128, "conv_kernel": 4}  # fmt: skip
+
 
 def only(kind: str, shape: dict[str, Any], dtype: str = "bf16", **formats: str) -> Any:
     ((_, operation, _),) = operations_of(kind, shape, execution_of(dtype, **formats))
@@ -73,10 +78,33 @@ def test_experts() -> None:
 
 
 def test_state_space_update() -> None:
-    shape = {"variant": "mamba2", "batch": 4, "new_tokens": 1, "hidden": 512, "heads": 16,
-             "head_dim": 64, "groups": 1, "state_dim": 128, "conv_kernel": 4}  # fmt: skip
-    operation = only("state_space_decode", shape)
+    operation = only("state_space_decode", STATE | {"variant": "mamba2"})
     assert operation.cache_read_bytes == 4 * 16 * 64 * 128 * 4, "an fp32 state"
+
+
+@pytest.mark.parametrize(
+    ("variant", "elements"), [("gated_delta_net", 16 * 64 * 128), ("kda", 16 * 64 * 64)]
+)
+def test_linear_updates(variant: str, elements: int) -> None:
+    shape = STATE | {"variant": variant, "state_format": "fp32"}
+    operation = only("state_space_decode", shape)
+    assert operation.cache_read_bytes == operation.cache_write_bytes == 4 * elements * 4
+
+
+def test_latent_decode_reads_each_latent_once_for_all_heads() -> None:
+    operation = only("mla_decode", LATENT | {"cached_tokens": 99})
+    assert operation.flop == 2 * 2 * 100 * 16 * (576 + 512)
+    assert operation.cache_read_bytes == 2 * 100 * 576 * 2
+
+
+def test_latent_prefill_runs_on_full_keys() -> None:
+    operation = only("mla_prefill", LATENT | {"new_tokens": 100})
+    assert operation.flop == 2 * 2 * (100 * 101 / 2) * 16 * (192 + 128)
+
+
+def test_attention_without_a_mask_counts_a_square() -> None:
+    shape = HEADS | {"new_tokens": 100, "causal": "False"}
+    assert only("attention_prefill", shape).flop == 4 * 2 * 100 * 100 * 32 * 128
 
 
 def test_streams() -> None:
@@ -91,12 +119,11 @@ def test_streams() -> None:
 @pytest.mark.parametrize(
     ("kind", "shape", "reason"),
     [
-        ("mla_decode", {"batch": 1}, "no model of this kind yet"),
         ("all_gather", {"ranks": 2, "message_bytes": 8}, "no model of this kind yet"),
-        ("state_space_decode", {"variant": "kda", "batch": 1}, "no model of this state space yet"),
+        ("state_space_verify", STATE | {"variant": "kda"}, "no model of this kind yet"),
+        ("state_space_decode", STATE | {"variant": "rwkv9"}, "no model of this state space yet"),
         ("moe", {"ep": "4"}, "no model of expert parallelism yet"),
         ("all_reduce", {"ranks": 16, "message_bytes": 8, "nodes": 2}, "several nodes"),
-        ("attention_prefill", {"causal": "False"}, "without a causal mask"),
     ],
 )
 def test_what_has_no_model_says_so(kind: str, shape: dict[str, Any], reason: str) -> None:
