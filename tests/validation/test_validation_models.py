@@ -110,7 +110,7 @@ def test_what_a_block_would_leave_out_is_told() -> None:
     model = small("llama")
     attention = replace(model.layers[0].parts[1], output_gate="head")  # type: ignore[type-var]
     layer = replace(model.layers[0], parts=(model.layers[0].parts[0], attention))
-    with pytest.raises(NoModelError, match="Attention.output_gate"):
+    with pytest.raises(NoModelError, match=r"Attention\.output_gate"):
         Decoder(replace(model, layers=(layer,)), execution_of("fp32"), HOST)
 
 
