@@ -88,25 +88,35 @@ def filled(shape: Iterable[int], dtype: torch.dtype, device: torch.device) -> to
     return tensor
 
 
-def _stored_shapes(
-    tensor: Tensor, scheme: WeightScheme
-) -> Iterator[tuple[tuple[int, ...], torch.dtype]]:
-    """Shapes of what a checkpoint keeps for one tensor: elements, block scales, matrix scales."""
+Stored = tuple[tuple[int, ...], torch.dtype]
+
+
+def _matrix_parts(fmt: Format, rows: int, columns: int) -> Iterator[Stored]:
+    """What is kept of one matrix, or of one vector: elements, block scales, matrix scales."""
+    if fmt.is_scalar:
+        yield (rows, columns), dtype_of(fmt)
+        return
+    if fmt.bits == 8:
+        yield (rows, columns), torch.int8 if fmt.precision == "int8" else torch.float8_e4m3fn
+    else:
+        yield (-(-rows * columns * fmt.bits // 8),), torch.uint8
+    if fmt.scale_bytes:
+        block_rows, block_columns = fmt.block_rows or rows, fmt.block_columns or columns
+        blocks = (-(-rows // block_rows), -(-columns // block_columns))
+        yield (*blocks, fmt.scale_bytes), torch.uint8
+    if fmt.matrix_bytes:
+        yield (fmt.matrix_bytes,), torch.uint8
+
+
+def _stored_shapes(tensor: Tensor, scheme: WeightScheme) -> Iterator[Stored]:
+    """What a checkpoint keeps of one tensor: of each matrix of a stack, the same."""
     fmt = scheme.format_of(tensor)
     if fmt.is_scalar or len(tensor.shape) < 2:
         yield tensor.shape, dtype_of(fmt if fmt.is_scalar else scheme.base)
         return
     *stack, rows, columns = tensor.shape
-    if fmt.bits == 8:
-        yield tensor.shape, torch.int8 if fmt.precision == "int8" else torch.float8_e4m3fn
-    else:
-        yield (*stack, -(-rows * columns * fmt.bits // 8)), torch.uint8
-    if fmt.scale_bytes:
-        block_rows, block_columns = fmt.block_rows or rows, fmt.block_columns or columns
-        blocks = (-(-rows // block_rows), -(-columns // block_columns))
-        yield (*stack, *blocks, fmt.scale_bytes), torch.uint8
-    if fmt.matrix_bytes:
-        yield (*stack, fmt.matrix_bytes), torch.uint8
+    for shape, dtype in _matrix_parts(fmt, rows, columns):
+        yield (*stack, *shape), dtype
 
 
 def weight_tensors(
@@ -164,18 +174,24 @@ def cache_tensors(
         A kind of cache that this has no tensors for yet.
     """
     tp = execution.layout.tp
+
+    def vectors(fmt: Format, width: int, *size: int) -> list[torch.Tensor]:
+        parts = _matrix_parts(fmt, 1, width)
+        return [
+            torch.zeros((*size, *shape[shape[0] == 1 :]), dtype=dtype, device=device)
+            for shape, dtype in parts
+        ]
+
     if isinstance(cache, LatentCache):
-        size = (batch, int(cache.entries(context)))
-        if cache.packing is not None and (cache.format or execution.cache).precision == "fp8":
-            packed = (*size, cache.packing.vector_bytes(cache.dim))
+        fmt, entries = cache.format or execution.cache, int(cache.entries(context))
+        if cache.packing is not None and fmt.precision == "fp8":
+            packed = (batch, entries, cache.packing.vector_bytes(cache.dim))
             return (torch.zeros(packed, dtype=torch.uint8, device=device),)
-        dtype = dtype_of(cache.format or execution.cache)
-        return (torch.zeros((*size, cache.dim), dtype=dtype, device=device),)
+        return tuple(vectors(fmt, cache.dim, batch, entries))
     if isinstance(cache, TokenCache):
-        heads, tokens = cache.heads.units_on_rank(tp), int(cache.tokens(context))
-        dtype = dtype_of(execution.cache)
-        shapes = [(batch, heads, tokens, width) for width in (cache.key_dim, cache.value_dim)]
-        return tuple(torch.zeros(shape, dtype=dtype, device=device) for shape in shapes)
+        size = (batch, cache.heads.units_on_rank(tp), int(cache.tokens(context)))
+        keys = vectors(execution.cache, cache.key_dim, *size)
+        return (*keys, *vectors(execution.cache, cache.value_dim, *size))
     if not isinstance(cache, StateCache):
         raise NoModelError("no tensors of this kind of cache yet", where="cache", got=cache.kind)
     width = sum(section.units_on_rank(tp) * section.width for section in cache.sections)

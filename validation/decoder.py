@@ -138,6 +138,9 @@ class Decoder(nn.Module):
         self.execution = execution
         self.device = device
         where: dict[str, Any] = {"device": device, "dtype": dtype_of(execution.stream)}
+        beside = [name for name in ("initial", "towers", "mtp") if getattr(model, name)]
+        if beside:
+            raise NoModelError("only the main stack has modules yet", where=f"model.{beside[0]}")
         _check(model.embedding)
         _check(model.head)
         self.ends = _Ends(model.embedding, model.head, **where)

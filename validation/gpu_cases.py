@@ -188,9 +188,10 @@ _RECURRENCES = (
         kind="state_space_decode",
         kernels=("triton_gated_delta_update",),
         dtypes=_BF16,
-        columns=_STATE,
-        rows=((64, 1, 2048, 32, 128, 16, 128, 4), (256, 1, 4096, 64, 128, 16, 128, 4),
-              (1, 1, 2048, 32, 128, 16, 128, 4)),
+        columns=f"{_STATE} state_format",
+        rows=((64, 1, 2048, 32, 128, 16, 128, 4, "fp32"),
+              (256, 1, 4096, 64, 128, 16, 128, 4, "fp32"),
+              (1, 1, 2048, 32, 128, 16, 128, 4, "fp32")),
         variant="gated_delta_net",
     ),
 )  # fmt: skip
@@ -219,6 +220,7 @@ _MEMORY = (
             ("gpt-oss-20b", 16, 8192, "fp8"),
             ("gemma-3-12b", 4, 16384, None),
             ("mamba2-2.7b", 64, 8192, None),
+            ("deepseek-v3", 4, 8192, None),
         ),
     ),
     Grid(

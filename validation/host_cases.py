@@ -188,8 +188,8 @@ _TRITON = (
         kind="state_space_decode",
         kernels=("triton_gated_delta_update",),
         dtypes=("bf16", "fp32"),
-        columns=_STATE,
-        rows=((2, 1, 256, 4, 128, 2, 128, 4), (3, 1, 128, 2, 64, 2, 64, 4)),
+        columns=f"{_STATE} state_format",
+        rows=((2, 1, 256, 4, 128, 2, 128, 4, "fp32"), (3, 1, 128, 2, 64, 2, 64, 4, "fp32")),
         variant="gated_delta_net",
         untimed=_INTERPRETED,
     ),
@@ -240,6 +240,7 @@ _MEMORY = (
             ("mamba2-780m", 2, 4000, None),
             ("gpt-oss-20b", 2, 2000, "fp8"),
             ("mistral-7b-v0.1", 1, 5000, None),
+            ("deepseek-v3", 2, 1000, None),
         ),
     ),
     Grid(
