@@ -11,7 +11,7 @@ from planner.hardware import Device, Link, load_device
 from planner.model import Execution, Model
 from planner.units import format_bytes, format_seconds, format_si
 from validation.entries import Ceilings, Environment, Prediction
-from validation.operations import Counted, NoModelError, operations_of, step_of
+from validation.operations import Counted, NoModelError, operations_of, reading, step_of
 
 Shape = Mapping[str, Any]
 
@@ -142,7 +142,8 @@ def forecast(
         The shape is unusable, or the device has no rate for the precision.
     """
     if model is not None:
-        step = step_of(shape, decode=kind.endswith("decode"))
+        with reading(kind, shape):
+            step = step_of(shape, decode=kind.endswith("decode"))
         operations = tuple(model.operations(step, execution))
     else:
         operations = operations_of(kind, shape, execution)
