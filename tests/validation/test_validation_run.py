@@ -166,12 +166,16 @@ def test_an_absent_device_is_told() -> None:
         worker.close()
 
 
-def hear_interrupts() -> None:
-    """As a terminal starts programs; those that a script puts into the background are deaf."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+@pytest.fixture
+def hears_interrupts() -> Iterator[None]:
+    """Programs start as a terminal starts them; those of a script's background are deaf."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.usefixtures("hears_interrupts")
 def test_an_interrupted_run_leaves_a_whole_record(tmp_path: Path, how: signal.Signals) -> None:
     path = tmp_path / "record.json"
     command = [
@@ -180,7 +184,7 @@ def test_an_interrupted_run_leaves_a_whole_record(tmp_path: Path, how: signal.Si
     ]  # fmt: skip
     running = subprocess.Popen(
         [*command, "2"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        start_new_session=True, preexec_fn=hear_interrupts,
+        start_new_session=True,
     )  # fmt: skip
     try:
         end = time.monotonic() + 90
