@@ -92,8 +92,7 @@ $(VENV)/.dev: $(VENV)/.created requirements-dev.txt pyproject.toml
 
 $(ORACLES)/.oracle: $(ORACLES)/.created requirements-dev.txt requirements-validation.txt \
 		pyproject.toml
-	$(call pip_install,$(ORACLES)) -r requirements-dev.txt
-	$(call pip_install,$(ORACLES)) -c requirements-dev.txt -r requirements-validation.txt \
+	$(call pip_install,$(ORACLES)) -r requirements-dev.txt -r requirements-validation.txt \
 		--editable '.[oracle]'
 	@touch $@
 
