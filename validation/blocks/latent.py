@@ -101,14 +101,12 @@ class LatentBlock(nn.Module):
     def _absorbed(
         self, plain: torch.Tensor, turned: torch.Tensor, latents: torch.Tensor
     ) -> torch.Tensor:
-        """Attention on the latents themselves, one key and value for all heads."""
+        """Attention on the latents themselves: each is read once for all heads."""
         part = self.part
         weight = self.expand.weight.unflatten(0, (part.query_heads, -1))
         inward, outward = weight.split((part.qk_nope_head_dim, part.v_head_dim), dim=1)
-        query = torch.cat((plain @ inward, turned), dim=-1)
-        key = latents[:, None]
-        attended = functional.scaled_dot_product_attention(
-            query, key, key[..., : part.kv_lora_rank], scale=part.qk_head_dim**-0.5,
-            enable_gqa=True,
-        )  # fmt: skip
-        return attended @ outward.transpose(1, 2)
+        query = torch.cat((plain @ inward, turned), dim=-1)[:, :, 0]
+        scores = query @ latents.transpose(1, 2) * part.qk_head_dim**-0.5
+        weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(scores.dtype)
+        attended = weights @ latents[..., : part.kv_lora_rank]
+        return attended[:, :, None] @ outward.transpose(1, 2)
