@@ -40,6 +40,7 @@ LATENT = {
     "num_key_value_heads": 8, "q_lora_rank": 24, "kv_lora_rank": 32, "qk_nope_head_dim": 16,
     "qk_rope_head_dim": 8, "v_head_dim": 12,
 }  # fmt: skip
+INDEXED = {"index_n_heads": 4, "index_head_dim": 16, "index_topk": 8}
 ROUTED = {
     "n_routed_experts": 8, "n_shared_experts": 1, "first_k_dense_replace": 1,
     "num_experts_per_tok": 2, "moe_intermediate_size": 32,
@@ -59,6 +60,10 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "olmo2": SMALL,
     "deepseek_v3": SMALL | LATENT | ROUTED | {"n_group": 1, "topk_group": 1},
     "deepseek_v2": SMALL | LATENT | ROUTED | {"q_lora_rank": None},
+    "deepseek_v32": SMALL | LATENT | ROUTED | INDEXED | {"n_group": 1, "topk_group": 1},
+    "glm_moe_dsa": SMALL
+    | LATENT | ROUTED | INDEXED
+    | {"n_group": 1, "topk_group": 1, "indexer_types": ["full", "full", "shared", "shared"]},
     "llama4_text": SMALL
     | {
         "attention_chunk_size": 8, "num_local_experts": 4, "num_experts_per_tok": 1,
@@ -147,7 +152,7 @@ def test_every_model_of_the_catalog() -> None:
         held = sum(each.numel() * each.element_size() for each in made)
         assert held == 2 * model.cache_bytes(3000, execution), name
         caches += 1
-    assert decoders > 0.85 * len(model_ids())
+    assert decoders > 0.9 * len(model_ids())
     assert all(" yet: " in reason for reason in reasons)
     assert caches > 0.9 * len(model_ids())
 
