@@ -11,6 +11,7 @@ from planner.cost.memory import RankMemory
 from planner.errors import LayoutError, PrecisionError, ScenarioError
 from planner.hardware import Device, Link, load_runtime
 from planner.model import Execution, Layout
+from planner.model.admission import check_layout
 from planner.model.schemes import weight_scheme
 from planner.model.storage import (
     COMPUTE_FORMATS,
@@ -242,7 +243,7 @@ def _resolve_layout(
 ) -> RankMemory:
     layout = _given_layout(scenario)
     if layout is not None:
-        scenario.model.check_layout(layout)
+        check_layout(scenario.model, layout)
         return rank_memory(scenario, replace(execution, layout=layout))
     devices = scenario.hardware.devices
     sizes = [tp for tp in _divisors(devices) if scenario.model.admits(tp)]

@@ -12,23 +12,63 @@ Beyond = Literal["error", "replicate", "pad", "copy"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """Parallel sizes of a deployment.
+    """Parallel sizes of a deployment: ``tp · cp · pp · dp`` devices.
+
+    A rank stands in one group of each kind. Attention and dense blocks are cut over ``tp``; layers
+    are dealt to ``pp`` stages; the tokens of a sequence to ``cp`` ranks that each hold the weights.
+    Experts are cut over all ranks of ``attention_dp`` neighbours: ``tp · cp · attention_dp`` of
+    them, ``ep`` ways by expert and the rest of the way within each expert.
 
     Parameters
     ----------
     tp : int
-        Tensor-parallel ranks of one replica. [1]
+        Ranks that share the heads of attention. [1]
+    pp : int
+        Pipeline stages. [1]
     dp : int
-        Independent replicas. [1]
+        Data-parallel ranks: each serves sequences of its own. [1]
+    ep : int
+        Ranks that share the experts, each holding whole ones. [1]
+    cp : int
+        Ranks that share the tokens of a sequence, each with devices of its own. [1]
+    dcp : int
+        Parts that the tensor-parallel ranks cut the tokens of their caches into. [1]
+    attention_dp : int
+        Data-parallel ranks that share one copy of the experts; 1 where each has its own. [1]
     """
 
     tp: int = 1
+    pp: int = 1
     dp: int = 1
+    ep: int = 1
+    cp: int = 1
+    dcp: int = 1
+    attention_dp: int = 1
 
     @property
     def devices(self) -> int:
         """Devices in use. [1]."""
-        return self.tp * self.dp
+        return self.tp * self.cp * self.pp * self.dp
+
+    @property
+    def replica_devices(self) -> int:
+        """Devices that serve one set of sequences. [1]."""
+        return self.tp * self.cp * self.pp
+
+    @property
+    def expert_ranks(self) -> int:
+        """Ranks that share one copy of the experts of a layer. [1]."""
+        return self.tp * self.cp * self.attention_dp
+
+    @property
+    def moe_tp(self) -> int:
+        """Ranks that share each expert. [1]."""
+        return self.expert_ranks // self.ep
+
+    @property
+    def token_ranks(self) -> int:
+        """Ranks that share the tokens of a cache. [1]."""
+        return self.cp * self.dcp
 
 
 SINGLE = Layout()

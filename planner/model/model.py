@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from planner.arrays import Numeric
-from planner.errors import LayoutError, UnknownNameError
+from planner.errors import UnknownNameError
 from planner.model.cache import Cache
 from planner.model.checkpoint import AS_PUBLISHED, Checkpoint
 from planner.model.embedding import Embedding, Head
 from planner.model.execution import Execution
 from planner.model.layer import Layer, count_layers
-from planner.model.layout import Layout, Section
+from planner.model.layout import Section
 from planner.model.mixers.cross_attention import attending
 from planner.model.operation import Operation
 from planner.model.part import Part
@@ -63,6 +63,11 @@ class Model:
     mtp : tuple of Layer
         Layers for multi-token prediction that the checkpoint brings beside the stack: counted
         apart, and no part of it unless :meth:`with_mtp` puts them there.
+    first_layer : int
+        Place of ``layers[0]`` in the whole stack: 0 but for a later pipeline stage. [1]
+    first, last : bool
+        Whether embedding and towers, and final norm and head, stand here: an earlier or later
+        pipeline stage leaves them to others.
     """
 
     id: str
@@ -81,6 +86,9 @@ class Model:
     sources: Mapping[str, Source] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     mtp: tuple[Layer, ...] = ()
+    first_layer: int = 0
+    first: bool = True
+    last: bool = True
 
     @cached_property
     def groups(self) -> tuple[tuple[Layer, int], ...]:
@@ -90,11 +98,22 @@ class Model:
     @cached_property
     def parts(self) -> tuple[tuple[str, Part, int], ...]:
         """Every distinct part of the main stack with its layer's name and how often it occurs."""
-        initial = [("initial", part, 1) for part in self.initial]
         inner = [(layer.name, part, n) for layer, n in self.groups for part in layer.parts]
-        final = [("final", part, 1) for part in self.final]
-        first, last = ("embedding", self.embedding, 1), ("head", self.head, 1)
-        return (first, *initial, *inner, *final, last)
+        return (*self.entry, *inner, *self.exit)
+
+    @property
+    def entry(self) -> tuple[tuple[str, Part, int], ...]:
+        """What stands before the layers, as in ``parts``: nothing on a later pipeline stage."""
+        if not self.first:
+            return ()
+        return ("embedding", self.embedding, 1), *(("initial", part, 1) for part in self.initial)
+
+    @property
+    def exit(self) -> tuple[tuple[str, Part, int], ...]:
+        """What stands behind the layers, as in ``parts``: nothing on an earlier pipeline stage."""
+        if not self.last:
+            return ()
+        return *(("final", part, 1) for part in self.final), ("head", self.head, 1)
 
     @cached_property
     def _stored_parts(self) -> dict[WeightScheme, tuple[StoredPart, ...]]:
@@ -360,37 +379,13 @@ class Model:
         bool
             False where heads or columns would be left over.
         """
-        return all(section.divides(tp) for section in self._sections)
+        return all(section.divides(tp) for section in self.sections)
 
     @cached_property
-    def _sections(self) -> tuple[Section, ...]:
+    def sections(self) -> tuple[Section, ...]:
+        """Everything that ranks must divide, each once."""
         splits = [tensor.split for _, tensor, _ in self.tensors if tensor.split]
         return tuple(dict.fromkeys(section for split in splits for section in split.sections))
-
-    def check_layout(self, layout: Layout) -> None:
-        """Raise unless the model admits a layout.
-
-        Parameters
-        ----------
-        layout : Layout
-            Parallel sizes.
-
-        Raises
-        ------
-        LayoutError
-            Names the heads or columns that do not divide, and the sizes that do.
-        """
-        for section in self._sections:
-            if not section.divides(layout.tp):
-                sizes = ", ".join(map(str, self.tensor_parallel_sizes(64)))
-                raise LayoutError(
-                    f"{layout.tp} tensor-parallel ranks do not divide the {section.units:,} "
-                    f"{section.what} of {self.name}",
-                    where="--tp",
-                    got=layout.tp,
-                    allowed=sizes,
-                    fix="Choose one of these sizes, or spread replicas with --dp.",
-                )
 
 
 __all__ = ["Checkpoint", "Layer", "Model"]

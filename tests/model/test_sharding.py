@@ -7,6 +7,7 @@ import pytest
 from planner.errors import LayoutError
 from planner.importers import load_model
 from planner.model import Layout, Tensor
+from planner.model.admission import check_layout
 from planner.model.execution import half
 from planner.model.layout import Section
 
@@ -79,6 +80,6 @@ def test_a_vocabulary_is_padded() -> None:
 def test_ranks_that_do_not_divide_are_refused_with_the_sizes_that_do() -> None:
     model = load_model("llama-3.1-70b")
     with pytest.raises(LayoutError, match=r"7 tensor-parallel ranks.*allowed: 1, 2, 4, 8"):
-        model.check_layout(Layout(tp=7))
+        check_layout(model, Layout(tp=7))
     falcon = load_model("falcon-7b")
     assert falcon.tensor_parallel_sizes(8) == (1,)
