@@ -271,7 +271,7 @@ def _measure(model: Model, deployment: Deployment) -> Measure:
     check_layout(model, execution.layout)
 
     def measure(contexts: NDArray[np.float64]) -> Values:
-        cost = step_cost(model, Step.decode(batch, contexts), execution, device, deployment.link)
+        cost = step_cost(model, Step.decode(batch, contexts), execution, device, deployment.links)
 
         def spread(value: Numeric) -> NDArray[np.float64]:
             return np.broadcast_to(np.asarray(value, dtype=np.float64), contexts.shape)

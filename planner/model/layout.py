@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 from planner.errors import LayoutError
 
 Beyond = Literal["error", "replicate", "pad", "copy"]
+Group = Literal["tp", "ep", "moe_tp"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,11 @@ class Layout:
         return self.tp * self.cp * self.pp
 
     @property
+    def joined_devices(self) -> int:
+        """Devices that depend on one another: a replica, or those that share experts. [1]."""
+        return self.replica_devices * self.attention_dp
+
+    @property
     def expert_ranks(self) -> int:
         """Ranks that share one copy of the experts of a layer. [1]."""
         return self.tp * self.cp * self.attention_dp
@@ -65,10 +71,37 @@ class Layout:
         """Ranks that share each expert. [1]."""
         return self.expert_ranks // self.ep
 
+    def ranks(self, group: Group) -> int:
+        """Return the ranks of a group that cuts tensors.
+
+        Parameters
+        ----------
+        group : {"tp", "ep", "moe_tp"}
+            Which group.
+
+        Returns
+        -------
+        int
+            Its size. [1]
+
+        Examples
+        --------
+        >>> Layout(tp=8, ep=4).ranks("moe_tp")
+        2
+        """
+        return {"tp": self.tp, "ep": self.ep, "moe_tp": self.moe_tp}[group]
+
     @property
     def token_ranks(self) -> int:
         """Ranks that share the tokens of a cache. [1]."""
         return self.cp * self.dcp
+
+    def __str__(self) -> str:
+        """Return the sizes that are not one, such as ``tp 4, pp 2``."""
+        sizes = (
+            (field.name.replace("_", " "), getattr(self, field.name)) for field in fields(self)
+        )
+        return ", ".join(f"{name} {size}" for name, size in sizes if size > 1) or "one device"
 
 
 SINGLE = Layout()

@@ -13,7 +13,8 @@ from planner.model.checkpoint import AS_PUBLISHED, Checkpoint
 from planner.model.embedding import Embedding, Head
 from planner.model.execution import Execution
 from planner.model.layer import Layer, count_layers
-from planner.model.layout import Section
+from planner.model.layout import SINGLE, Group, Layout, Section
+from planner.model.messages import between_stages
 from planner.model.mixers.cross_attention import attending
 from planner.model.operation import Operation
 from planner.model.part import Part
@@ -195,15 +196,15 @@ class Model:
         """Width of the residual stream. [elements]."""
         return self.embedding.hidden
 
-    def weights_bytes(self, execution: Execution, *, tp: int = 1) -> int:
-        """Return the bytes of the weights on the fullest rank.
+    def weights_bytes(self, execution: Execution, *, layout: Layout = SINGLE) -> int:
+        """Return the bytes of the weights on one rank.
 
         Parameters
         ----------
         execution : Execution
             Gives the storage scheme.
-        tp : int
-            Tensor-parallel ranks; 1 for the whole. [1]
+        layout : Layout
+            Parallel sizes; the whole model, one copy, without.
 
         Returns
         -------
@@ -217,12 +218,14 @@ class Model:
         """
         scheme = execution.weights
         return scheme.extra_bytes + sum(
-            own.tensor_bytes(tensor.on_rank(tp)) * count
+            own.tensor_bytes(tensor.on_rank(layout)) * count
             for _, tensor, count, own in stored_tensors(self, scheme)
         )
 
-    def cache_bytes(self, context: Numeric, execution: Execution, *, tp: int = 1) -> Numeric:
-        """Return what one sequence leaves on the fullest rank: keys, values and states.
+    def cache_bytes(
+        self, context: Numeric, execution: Execution, *, layout: Layout = SINGLE
+    ) -> Numeric:
+        """Return what one sequence leaves on one rank: keys, values and states.
 
         Parameters
         ----------
@@ -230,8 +233,8 @@ class Model:
             Tokens seen. [tokens]
         execution : Execution
             Gives the cache format.
-        tp : int
-            Tensor-parallel ranks; 1 for the whole. [1]
+        layout : Layout
+            Parallel sizes; one copy of everything without.
 
         Returns
         -------
@@ -244,19 +247,22 @@ class Model:
             The ranks do not divide the heads.
         """
         return sum(
-            cache.sequence_bytes(context, execution, tp=tp) * count
+            cache.sequence_bytes(cache.share(context, layout.token_ranks), execution, tp=layout.tp)
+            * count
             for _, cache, count in self.caches
         )
 
-    def cache_bytes_per_token(self, execution: Execution, *, tp: int = 1) -> int | float:
+    def cache_bytes_per_token(
+        self, execution: Execution, *, layout: Layout = SINGLE
+    ) -> int | float:
         """Return what one token leaves in the caches of all layers, windows not being full yet.
 
         Parameters
         ----------
         execution : Execution
             Gives the cache format.
-        tp : int
-            Tensor-parallel ranks; 1 for the whole. [1]
+        layout : Layout
+            Parallel sizes; one copy of everything without.
 
         Returns
         -------
@@ -269,17 +275,19 @@ class Model:
         LayoutError
             The ranks do not divide the heads.
         """
-        return sum(cache.token_bytes(execution, tp=tp) * count for _, cache, count in self.caches)
+        return sum(
+            cache.token_bytes(execution, tp=layout.tp) * count for _, cache, count in self.caches
+        )
 
-    def state_bytes(self, execution: Execution, *, tp: int = 1) -> int:
+    def state_bytes(self, execution: Execution, *, layout: Layout = SINGLE) -> int:
         """Return what one sequence takes whatever its context.
 
         Parameters
         ----------
         execution : Execution
             Gives the formats.
-        tp : int
-            Tensor-parallel ranks; 1 for the whole. [1]
+        layout : Layout
+            Parallel sizes; one copy of everything without.
 
         Returns
         -------
@@ -291,7 +299,7 @@ class Model:
         LayoutError
             The ranks do not divide the heads.
         """
-        return int(self.cache_bytes(0, execution, tp=tp))
+        return int(self.cache_bytes(0, execution, layout=layout))
 
     def operations(self, step: Step, execution: Execution) -> Iterator[tuple[str, Operation, int]]:
         """Yield every distinct operation of a step with its layer and how often it occurs.
@@ -318,6 +326,7 @@ class Model:
                 yield layer, operation, count
         for tower in self.towers:
             yield from tower.operations(step, execution)
+        yield from between_stages(step.tokens, self.hidden, execution)
 
     def reading(self, name: str, tokens: int) -> Model:
         """Return the model with a tower that reads so many tokens of each sequence.
@@ -364,28 +373,28 @@ class Model:
         tuple of int
             Ascending. [1]
         """
-        return tuple(tp for tp in range(1, most + 1) if self.admits(tp))
+        return tuple(tp for tp in range(1, most + 1) if self.admits(Layout(tp=tp)))
 
-    def admits(self, tp: int) -> bool:
-        """Return whether every split of the model divides over so many ranks.
+    def admits(self, layout: Layout) -> bool:
+        """Return whether every split of the model divides over the ranks of a layout.
 
         Parameters
         ----------
-        tp : int
-            Tensor-parallel ranks. [1]
+        layout : Layout
+            Parallel sizes.
 
         Returns
         -------
         bool
-            False where heads or columns would be left over.
+            False where heads, columns or experts would be left over.
         """
-        return all(section.divides(tp) for section in self.sections)
+        return all(section.divides(layout.ranks(group)) for group, section in self.sections)
 
     @cached_property
-    def sections(self) -> tuple[Section, ...]:
-        """Everything that ranks must divide, each once."""
-        splits = [tensor.split for _, tensor, _ in self.tensors if tensor.split]
-        return tuple(dict.fromkeys(section for split in splits for section in split.sections))
+    def sections(self) -> tuple[tuple[Group, Section], ...]:
+        """What ranks must divide, each once, with the group of ranks that does."""
+        found = (tensor.sections for _, tensor, _ in self.tensors)
+        return tuple(dict.fromkeys(pair for pairs in found for pair in pairs))
 
 
 __all__ = ["Checkpoint", "Layer", "Model"]

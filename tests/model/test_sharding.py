@@ -28,7 +28,7 @@ def pieces_per_rank(section: Section, tp: int) -> list[set[int]]:
 
 
 def check(tensor: Tensor, tp: int) -> None:
-    held = tensor.on_rank(tp)
+    held = tensor.on_rank(Layout(tp=tp))
     if tensor.split is None:
         assert held == tensor
         return
@@ -61,20 +61,22 @@ def test_no_rank_holds_less_than_its_share_nor_more_than_all(name: str) -> None:
     model = load_model(name)
     whole = model.weights_bytes(half())
     for tp in model.tensor_parallel_sizes(8):
-        rank = model.weights_bytes(half(), tp=tp)
+        rank = model.weights_bytes(half(), layout=Layout(tp=tp))
         assert whole / tp <= rank <= whole
-        assert model.cache_bytes(999, half(), tp=tp) * tp >= model.cache_bytes(999, half())
+        assert model.cache_bytes(999, half(), layout=Layout(tp=tp)) * tp >= model.cache_bytes(
+            999, half()
+        )
 
 
 def test_kv_heads_are_copied_beyond_their_number() -> None:
     model = load_model("llama-3.1-8b")
-    tokens = [model.cache_bytes_per_token(half(), tp=tp) for tp in (1, 2, 8, 16, 32)]
+    tokens = [model.cache_bytes_per_token(half(), layout=Layout(tp=tp)) for tp in (1, 2, 8, 16, 32)]
     assert tokens == [131_072, 65_536, 16_384, 16_384, 16_384]
 
 
 def test_a_vocabulary_is_padded() -> None:
     table = load_model("gpt2").embedding.tensors()[0]
-    assert table.on_rank(4).shape == (12_565, 768)
+    assert table.on_rank(Layout(tp=4)).shape == (12_565, 768)
 
 
 def test_ranks_that_do_not_divide_are_refused_with_the_sizes_that_do() -> None:
