@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from planner.arrays import ceil_div
@@ -40,7 +41,7 @@ def given_sizes(scenario: Scenario) -> dict[str, int]:
     }
 
 
-def devices_for(sizes: dict[str, int]) -> int:
+def devices_for(sizes: Mapping[str, int]) -> int:
     """Return how many devices given sizes ask for; what is left open counts as small as it can be.
 
     Parameters
@@ -59,8 +60,8 @@ def devices_for(sizes: dict[str, int]) -> int:
     (8, 16)
     """
     attention = sizes.get("tp", 1) * sizes.get("cp", 1)
-    neighbours = sizes.get("attention_dp", ceil_div(sizes.get("ep", 1), attention))
-    return int(attention * sizes.get("pp", 1) * sizes.get("dp", neighbours))
+    neighbours = sizes.get("attention_dp", int(ceil_div(sizes.get("ep", 1), attention)))
+    return attention * sizes.get("pp", 1) * sizes.get("dp", neighbours)
 
 
 def possible_layouts(scenario: Scenario) -> tuple[Layout, ...]:
@@ -81,8 +82,7 @@ def possible_layouts(scenario: Scenario) -> tuple[Layout, ...]:
     LayoutError
         The given sizes do not use the devices, or the experts cannot be shared so.
     """
-    sizes = given_sizes(scenario)
-    devices = scenario.hardware.devices
+    sizes, devices = given_sizes(scenario), scenario.hardware.devices
     fixed = sizes.get("pp", 1) * sizes.get("cp", 1)
     left, over = divmod(devices, fixed)
     if "tp" in sizes:
