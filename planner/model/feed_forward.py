@@ -254,7 +254,7 @@ class MixtureOfExperts(Stateless):
 
         Examples
         --------
-        from planner.model.execution import half
+        >>> from planner.model.execution import half
         >>> mixtral = MixtureOfExperts(hidden=4096, intermediate=14336, experts=8, top_k=2)
         >>> mixtral.operations(Step.decode(1, 1), half())[1].flop
         704643072
