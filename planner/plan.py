@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -189,8 +189,7 @@ class Plan:
             "device": scenario.hardware.id,
             "device_name": scenario.hardware.device.name,
             "devices": scenario.hardware.devices,
-            "tp": execution.layout.tp,
-            "dp": execution.layout.dp,
+            **asdict(execution.layout),
             "weights": execution.weights.name,
             "activations": execution.activations.name,
             "stream": execution.stream.name,
@@ -238,9 +237,16 @@ class Plan:
         return max(0, self.headroom_bytes + int(self.memory.cache_bytes))
 
     @property
+    def sequence_bytes(self) -> int:
+        """What one sequence of the given context takes on the fullest device. [bytes]."""
+        context = self.deployment.load.context
+        rank = self.deployment.memory.fullest(context, self.deployment.replica_sequences)
+        return int(rank.sequence_bytes(context))
+
+    @property
     def max_concurrency(self) -> float | None:
         """Sequences of the given context that the pool of one replica holds. [1]."""
-        size = self.deployment.memory.sequence_bytes(self.deployment.load.context)
+        size = self.sequence_bytes
         return self.cache_pool_bytes / size if size else None
 
     def _engine(self) -> dict[str, Any]:
@@ -376,15 +382,15 @@ def plan(scenario: Scenario) -> Plan:
     deployment = resolve(scenario)
     load, execution = deployment.load, deployment.execution
     sequences = deployment.replica_sequences
-    device, link = scenario.hardware.device, deployment.link
+    device, links = scenario.hardware.device, deployment.links
     return Plan(
         deployment=deployment,
         memory=deployment.memory.use(load.context, sequences),
         prefill=step_cost(
-            scenario.model, Step.prefill(sequences, load.isl), execution, device, link
+            scenario.model, Step.prefill(sequences, load.isl), execution, device, links
         ),
         decode=step_cost(
-            scenario.model, Step.decode(sequences, load.context), execution, device, link
+            scenario.model, Step.decode(sequences, load.context), execution, device, links
         ),
     )
 

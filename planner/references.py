@@ -68,6 +68,13 @@ REFERENCES: dict[str, Source] = {
         date="2025",
         locator="README.md, commit 9241ae3e",
     ),
+    "vllm-pipeline-2026": Source(
+        kind="repository",
+        title="vLLM: which layers a pipeline stage holds (get_pp_indices)",
+        publisher="vLLM project",
+        date="2026",
+        locator="vllm/distributed/utils.py at 0.33.0",
+    ),
     "dao-2022": Source(
         kind="paper",
         title="FlashAttention: Fast and Memory-Efficient Exact Attention with IO-Awareness",
