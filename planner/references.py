@@ -376,6 +376,13 @@ REFERENCES: dict[str, Source] = {
         publisher="arXiv:2510.04476",
         date="2025",
     ),
+    "anthony-2025": Source(
+        kind="paper",
+        title="Training Foundation Models on a Full-Stack AMD Platform: Compute, Networking, and "
+        "System Design",
+        publisher="arXiv:2511.17127",
+        date="2025",
+    ),
     "attention-residuals-2026": Source(
         kind="repository",
         title="Kimi-K3: residual connections over depth, latent experts and gated latent attention",

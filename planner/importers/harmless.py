@@ -1,7 +1,7 @@
 """Fields of configuration files that were reviewed and change neither bytes nor FLOP.
 
-A field that is not here and that no family reads stops the import: it may be a new idea. Families
-add fields of their own with ``Config.ignore``.
+A field that is not here and that no family reads stops the import where it may be a new idea, and
+is named in a warning where it is off. Families add fields of their own with ``Config.ignore``.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ _BOOKKEEPING = """
 """
 _ARITHMETIC = """
     hidden_act hidden_activation activation_function activation layer_norm_eps layer_norm_epsilon
+    layernorm_epsilon layernorm_eps
     rms_norm_eps norm_eps norm_epsilon rope_theta rope_local_base_freq rope_interleaved
     rotary_emb_base query_pre_attn_scalar attn_logit_softcapping final_logit_softcapping
     norm_topk_prob residual_in_fp32 fused_add_norm reorder_and_upcast_attn scale_attn_weights
