@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from planner.errors import PrecisionError
 from planner.model.formats.ggml import GGML_TYPES
+from planner.model.formats.names import cache_name
 from planner.model.formats.number_format import BF16, FP16, FP32, WIDENED, Format, by_name
 
 _KIVI_GROUP = 32
@@ -98,7 +99,7 @@ def cache_format(name: str) -> Format:
     >>> cache_format("q8_0").pair_bytes(128, 128), cache_format("q8_0/q4_0").pair_bytes(128, 128)
     (272, 208)
     """
-    parts = str(name).split("/")
+    parts = [cache_name(part) for part in str(name).split("/")]
     known = [CACHE_FORMATS[part] for part in parts if part in CACHE_FORMATS]
     plain = not any(fmt.value_format or fmt.recent_tokens for fmt in known)
     if len(known) != len(parts) or len(parts) > 2 or (len(parts) == 2 and not plain):
@@ -109,4 +110,4 @@ def cache_format(name: str) -> Format:
         )
     if len(known) == 1:
         return known[0]
-    return replace(known[0], name=str(name), value_format=known[1])
+    return replace(known[0], name="/".join(parts), value_format=known[1])
