@@ -44,6 +44,9 @@ _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (("--isl",), {"help": "Prompt length; the context without it."}),
     (("--osl",), {"help": "Output length."}),
     (("--max-num-batched-tokens",), {"default": "8192", "help": "Most tokens in one step."}),
+    (("--images",), {"help": "Images in each prompt, whose tokens --isl counts too."}),
+    (("--image-tokens",), {"help": "Tokens of one image."}),
+    (("--mtp",), {"is_flag": True, "help": "Load the layers for multi-token prediction."}),
 )
 
 
@@ -78,7 +81,7 @@ def _scenario(options: Mapping[str, str | None]) -> Any:
         value = options[name]
         return None if value is None else parse_count(value, where=f"--{name.replace('_', '-')}")
 
-    most = {"max_num_batched_tokens", "sequences", "devices"}
+    most = {"max_num_batched_tokens", "sequences", "devices", "image_tokens"}
     numbers = {name: count(name) for name in (*SIZES, "context", "isl", "osl", *most)}
     hardware = load_hardware(str(options["device"]), numbers.pop("devices"))
     if options["devices"] is None and hardware.node is None:
@@ -90,6 +93,8 @@ def _scenario(options: Mapping[str, str | None]) -> Any:
         weights=options["weights"],
         activations=options["activations"],
         kv_cache_dtype=options["kv_cache_dtype"],
+        mtp=bool(options["mtp"]),
+        images=count("images") or 0,
         **numbers,  # type: ignore[arg-type]
     )
 

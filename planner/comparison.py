@@ -224,9 +224,10 @@ def compare_variants(
     [1037, 1037]
     """
     deployment = resolve(scenario)
+    backbone = deployment.scenario.model
     wanted = [e if isinstance(e, Exchange) else Exchange(name=e) for e in exchanges]
     contexts = _contexts(deployment, longest)
-    models = [scenario.model, *(variant(scenario.model, each) for each in wanted)]
+    models = [backbone, *(variant(backbone, each) for each in wanted)]
     names: list[Literal["model"] | VariantName] = ["model", *(each.name for each in wanted)]
     measures = [_measure(model, deployment) for model in models]
     curves = tuple(
@@ -238,7 +239,7 @@ def compare_variants(
             values=measure(contexts),
         )
         for label, name, model, measure in zip(
-            (scenario.model.name, *labels(wanted)), names, models, measures, strict=True
+            (backbone.name, *labels(wanted)), names, models, measures, strict=True
         )
     )
     crossovers = tuple(

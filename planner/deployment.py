@@ -9,6 +9,7 @@ from planner.arrays import ceil_div
 from planner.cost.limits import MOST_SEQUENCES, MOST_TOKENS
 from planner.cost.links import Links
 from planner.cost.memory import RankMemory
+from planner.equipment import at_rest, equipped, image_tokens_in_prompt
 from planner.errors import PrecisionError, ScenarioError
 from planner.hardware import Device, load_runtime
 from planner.layouts import given_sizes, possible_layouts
@@ -110,6 +111,7 @@ def resolve(scenario: Scenario) -> Deployment:
         A format is unknown, or the device has no rate for it.
     """
     assumptions: list[str] = []
+    scenario = equipped(scenario)
     warnings = list(scenario.model.warnings)
     load = _resolve_load(scenario, assumptions, warnings)
     execution = _resolve_formats(scenario, assumptions)
@@ -129,7 +131,7 @@ def resolve(scenario: Scenario) -> Deployment:
         load=load,
         links=links,
         memory=memory,
-        assumptions=(*assumptions, *_standing_assumptions(memory, load)),
+        assumptions=(*assumptions, *at_rest(scenario.model), *_standing_assumptions(memory, load)),
         warnings=tuple(warnings),
     )
 
@@ -160,9 +162,19 @@ def _resolve_load(scenario: Scenario, assumptions: list[str], warnings: list[str
             f"{context:,} tokens are beyond the {usable:,} that the positions of "
             f"{scenario.model.name} are good for.{why}"
         )
+    prompt = isl if isl is not None else max(context - (osl or 0), 1)
+    seen = image_tokens_in_prompt(scenario)
+    if seen > prompt:
+        raise ScenarioError(
+            "the images do not fit into the prompt",
+            where="--images · --image-tokens",
+            got=seen,
+            allowed=f"at most the prompt of {prompt:,} tokens, which holds images and text",
+            fix="Raise --isl or --context.",
+        )
     return Load(
         context=context,
-        isl=isl if isl is not None else max(context - (osl or 0), 1),
+        isl=prompt,
         osl=osl,
         sequences=parse_count(scenario.sequences, where="--sequences", most=MOST_SEQUENCES),
     )

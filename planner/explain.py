@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from planner.cost.memory import explain_cache, explain_weights
 from planner.explanation import Explanation, Term
+from planner.model.placement import checkpoint_bytes, copied_bytes, multi_token_bytes
 from planner.units import format_bytes
 
 if TYPE_CHECKING:
@@ -298,11 +299,33 @@ def _architectural_weights(plan: Plan) -> Explanation:
     return explain_weights(plan.model, plan.deployment.execution)
 
 
+def _checkpoint(plan: Plan) -> Explanation:
+    execution = plan.deployment.execution
+    scheme = execution.weights
+    sizes = {
+        "weights": plan.model.weights_bytes(execution),
+        "multi-token prediction, not loaded": multi_token_bytes(plan.model, scheme),
+        "copies of token table and head": copied_bytes(plan.model, scheme),
+    }
+    terms = tuple(Term(label=name, value=size) for name, size in sizes.items() if size)
+    return Explanation(
+        figure="model.checkpoint_bytes",
+        meaning="What the files of the checkpoint hold, without their headers.",
+        formula=" + ".join(term.label for term in terms),
+        substituted=" + ".join(f"{term.value:,}" for term in terms),
+        value=checkpoint_bytes(plan.model, scheme),
+        unit="bytes",
+        terms=terms,
+        sources=tuple(plan.model.sources),
+    )
+
+
 EXPLAIN: Mapping[str, Explain] = {
     "model.parameters": lambda plan: _parameters(plan, active=False),
     "model.active_parameters": lambda plan: _parameters(plan, active=True),
     "model.layers": _layers,
     "model.usable_context_tokens": _usable_context,
+    "model.checkpoint_bytes": _checkpoint,
     "memory.architectural.weights_bytes": _architectural_weights,
     "memory.architectural.cache_bytes": _architectural_cache,
     "memory.architectural.cache_bytes_per_token": _per_token,

@@ -14,6 +14,7 @@ from planner.errors import UnknownNameError
 from planner.explain import EXPLAIN
 from planner.explanation import Explanation
 from planner.model import Model, Step
+from planner.model.placement import checkpoint_bytes
 from planner.references import REFERENCES
 from planner.scenario import Scenario
 from planner.sizing import Fleet, Suggestion, fewest_devices, suggestions
@@ -199,6 +200,9 @@ class Plan:
             "isl": load.isl,
             "osl": load.osl,
             "max_num_batched_tokens": deployment.memory.step_tokens,
+            "mtp": scenario.mtp,
+            "images": scenario.images,
+            "image_tokens": scenario.image_tokens,
         }
 
     def _model(self) -> dict[str, Any]:
@@ -208,6 +212,7 @@ class Plan:
             "active_parameters": self.model.active_parameters,
             "layers": len(self.model.layers),
             "usable_context_tokens": self.model.usable_context,
+            "checkpoint_bytes": checkpoint_bytes(self.model, self.deployment.execution.weights),
         }
 
     def _architectural(self) -> dict[str, int | float]:
@@ -387,10 +392,14 @@ def plan(scenario: Scenario) -> Plan:
         deployment=deployment,
         memory=deployment.memory.use(load.context, sequences),
         prefill=step_cost(
-            scenario.model, Step.prefill(sequences, load.isl), execution, device, links
+            deployment.scenario.model, Step.prefill(sequences, load.isl), execution, device, links
         ),
         decode=step_cost(
-            scenario.model, Step.decode(sequences, load.context), execution, device, links
+            deployment.scenario.model,
+            Step.decode(sequences, load.context),
+            execution,
+            device,
+            links,
         ),
     )
 

@@ -41,6 +41,12 @@ class Scenario:
         Prompt and output lengths; the prompt fills the context without them. [tokens]
     max_num_batched_tokens : int
         Most tokens in one step; longer prompts are read in chunks. [tokens]
+    mtp : bool
+        Whether the layers for multi-token prediction are loaded, and run once per step.
+    images : int
+        Images in each prompt, which a tower reads first. [1]
+    image_tokens : int, optional
+        What each takes of the prompt, or gives to layers that attend to images. [tokens]
     """
 
     model: Model
@@ -60,3 +66,6 @@ class Scenario:
     isl: int | None = None
     osl: int | None = None
     max_num_batched_tokens: int = DEFAULT_STEP_TOKENS
+    mtp: bool = False
+    images: int = 0
+    image_tokens: int | None = None

@@ -36,6 +36,7 @@ RANKS = {
     "comparison": 5,
     "crossovers": 5,
     "deployment": 5,
+    "equipment": 5,
     "explain": 5,
     "layouts": 5,
     "palette": 5,

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from planner.claims.assumptions import device_control, figure, model_control, tokens_control
+from planner.claims.assumptions import (
+    device_control,
+    figure,
+    keeps_state,
+    model_control,
+    tokens_control,
+)
 from planner.claims.claim import Claim, Control, Finding, Values
 from planner.cost.limits import MOST_TOKENS, largest
 from planner.errors import ScenarioError
@@ -217,12 +223,11 @@ CLAIMS = (
         controls=(
             tokens_control(1_000_000_000, name="tokens", label="Tokens"),
             model_control("llama-3.1-8b"),
-            Control(
+            model_control(
+                "mamba2-2.7b",
+                keeps_state,
                 name="state_model",
                 label="Model whose state is looked at",
-                unit="",
-                default="mamba2-2.7b",
-                choices=model_control("mamba2-2.7b").choices,
             ),
             device_control(),
             Control(name="patience_h", label="Acceptable time", unit="h", default=24, most=10**6),

@@ -92,7 +92,9 @@ def import_config(
         hf_id=model_id if model_id and "/" in model_id else None,
         sources={"config": Source(kind="documentation", title=f"Configuration of {name}")},
     )
-    checkpoint = read_checkpoint(fields, model, architecture.dtype, weights_given=weights_given)
+    checkpoint = read_checkpoint(
+        fields, model.with_mtp(), architecture.dtype, weights_given=weights_given
+    )
     check_neutral(fields)
     _check_purpose(fields)
     fields.refuse_unread(HARMLESS)

@@ -328,7 +328,7 @@ class Model:
             yield from tower.operations(step, execution)
         yield from between_stages(step.tokens, self.hidden, execution)
 
-    def reading(self, name: str, tokens: int) -> Model:
+    def reading(self, name: str, tokens: int, times: int = 1) -> Model:
         """Return the model with a tower that reads so many tokens of each sequence.
 
         Parameters
@@ -336,12 +336,14 @@ class Model:
         name : str
             The tower, such as ``"encoder"`` or ``"vision"``.
         tokens : int
-            What it reads; 0 leaves its work out. [tokens]
+            What it reads at once; 0 leaves its work out. [tokens]
+        times : int
+            How often it does, as for several images. [1]
 
         Returns
         -------
         Model
-            What attends to the tower's output sees as many tokens.
+            What attends to the tower's output sees all these tokens.
 
         Raises
         ------
@@ -350,11 +352,11 @@ class Model:
         """
         if name not in [tower.name for tower in self.towers]:
             raise UnknownNameError("tower", name, [tower.name for tower in self.towers])
-        read = {layer: attending(layer, name, tokens) for layer, _ in self.groups}
+        read = {layer: attending(layer, name, tokens * times) for layer, _ in self.groups}
         return replace(
             self,
             towers=tuple(
-                replace(tower, tokens=tokens) if tower.name == name else tower
+                replace(tower, tokens=tokens, times=times) if tower.name == name else tower
                 for tower in self.towers
             ),
             layers=tuple(read[layer] for layer in self.layers),

@@ -24,6 +24,9 @@ _LABELS = {
     "isl": ("Prompt length [tokens]", "--isl"),
     "osl": ("Output length [tokens]", "--osl"),
     "max_num_batched_tokens": ("Most tokens in one step [tokens]", "--max-num-batched-tokens"),
+    "mtp": ("Layers for multi-token prediction loaded", "--mtp"),
+    "images": ("Images in each prompt", "--images"),
+    "image_tokens": ("Tokens of one image [tokens]", "--image-tokens"),
 }
 """Key of the inputs → label with unit, flag."""
 

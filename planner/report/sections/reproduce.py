@@ -82,11 +82,13 @@ def command(plan: Plan) -> str:
     }
     if scenario.max_num_batched_tokens != DEFAULT_STEP_TOKENS:
         flags["--max-num-batched-tokens"] = scenario.max_num_batched_tokens
+    if scenario.images:
+        flags |= {"--images": scenario.images, "--image-tokens": scenario.image_tokens}
     words = ["planner", "plan"]
     for flag, value in flags.items():
         if value is not None:
             words += [flag, str(value)]
-    return shlex.join(words)
+    return shlex.join([*words, "--mtp"] if scenario.mtp else words)
 
 
 def scenario_hash(data: Mapping[str, Any]) -> str:
