@@ -386,14 +386,13 @@ def plan(scenario: Scenario) -> Plan:
     """
     deployment = resolve(scenario)
     load, execution = deployment.load, deployment.execution
+    model = deployment.scenario.model
     sequences = deployment.replica_sequences
     device, links = scenario.hardware.device, deployment.links
     return Plan(
         deployment=deployment,
         memory=deployment.memory.use(load.context, sequences),
-        prefill=step_cost(
-            deployment.scenario.model, Step.prefill(sequences, load.isl), execution, device, links
-        ),
+        prefill=step_cost(model, Step.prefill(sequences, load.isl), execution, device, links),
         decode=step_cost(
             deployment.scenario.model,
             Step.decode(sequences, load.context),
