@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +29,11 @@ def validation(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("loop") / "record.json"
     done = validation("run", "--device", "cpu", "--minutes", str(MINUTES), "-o", str(path))
     assert done.returncode == 0, done.stderr[-4000:]
-    yield path
+    return path
 
 
 @pytest.fixture(scope="module")
