@@ -366,9 +366,7 @@ class Fields:
                 fix="Remove a field that has no effect, or describe the model in YAML.",
             )
         if idle:
-            self.warn(
-                f"Not understood and taken for off or for arithmetic alone: {_listed(idle)}."
-            )
+            self.warn(f"Not understood and taken for off or for arithmetic alone: {_listed(idle)}.")
 
 
 def _is_idle(value: object) -> bool:

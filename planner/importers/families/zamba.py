@@ -126,7 +126,8 @@ def read_zamba2(config: Config) -> Architecture:
 def _adapts(config: Config) -> bool:
     """Return whether queries, keys and values have adapters, by the new name or the authors'."""
     names = ("use_shared_attention_adapter", "use_shared_attention_lora")
-    return any([config.flag(name, False) for name in names])
+    said = [config.flag(name, False) for name in names]
+    return any(said)
 
 
 def _mamba2(config: Config, hidden: int) -> Mamba2:
