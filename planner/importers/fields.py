@@ -344,7 +344,7 @@ class Fields:
         """Raise if a field is left whose value may be a size, a switch that is on, or a kind.
 
         One that is empty, off or a fraction adds no tensor as far as anybody can tell; a warning
-        names it.
+        names it. A null says nothing.
 
         Parameters
         ----------
@@ -358,7 +358,7 @@ class Fields:
         """
         left = self._left(harmless)
         refused = [name for name, value in left if not _is_idle(value)]
-        idle = [name for name, value in left if _is_idle(value)]
+        idle = [name for name, value in left if value is not None and _is_idle(value)]
         if refused:
             raise UnsupportedConfigError(
                 f"not understood and may change bytes or FLOP: {_listed(refused)}",
