@@ -11,6 +11,7 @@ from planner.model.placement import checkpoint_bytes, copied_bytes, multi_token_
 from planner.units import format_bytes
 
 if TYPE_CHECKING:
+    from planner.fleet import Fleet
     from planner.plan import Plan
 
 Explain = Callable[["Plan"], Explanation]
@@ -236,17 +237,16 @@ def _most_sequences(plan: Plan) -> Explanation:
     )
 
 
-def _fewest_devices(figure: str, field: str) -> Explain:
+def _fewest_devices(figure: str, value: Callable[[Fleet], int]) -> Explain:
     def explain(plan: Plan) -> Explanation:
         fleet = plan.fewest_devices
         return Explanation(
             figure=figure,
             meaning="Fewest devices of this kind that hold the load.",
-            formula="min over admitted tp ≤ 64 of tp · ⌈sequences / most sequences at tp⌉",
-            substituted="none holds one sequence"
-            if fleet is None
-            else f"tp {fleet.tp} × dp {fleet.dp}",
-            value=getattr(fleet, field) if fleet else None,
+            formula="min over admitted tp · pp · attention_dp ≤ 64 of tp · pp · dp, "
+            "dp = attention_dp · ⌈sequences / (attention_dp · most sequences of a rank)⌉",
+            substituted="none holds one sequence" if fleet is None else fleet.sizes,
+            value=value(fleet) if fleet else None,
             unit="devices",
         )
 
@@ -357,9 +357,21 @@ EXPLAIN: Mapping[str, Explain] = {
     "decode.tokens_per_s": _tokens_per_s("decode"),
     "capacity.largest_context_tokens": _largest_context("capacity.largest_context_tokens"),
     "capacity.most_sequences": _most_sequences,
-    "capacity.fewest_devices": _fewest_devices("capacity.fewest_devices", "devices"),
-    "capacity.fewest_devices_tp": _fewest_devices("capacity.fewest_devices_tp", "tp"),
-    "capacity.fewest_devices_dp": _fewest_devices("capacity.fewest_devices_dp", "dp"),
+    "capacity.fewest_devices": _fewest_devices(
+        "capacity.fewest_devices", lambda fleet: fleet.devices
+    ),
+    "capacity.fewest_devices_tp": _fewest_devices(
+        "capacity.fewest_devices_tp", lambda fleet: fleet.layout.tp
+    ),
+    "capacity.fewest_devices_pp": _fewest_devices(
+        "capacity.fewest_devices_pp", lambda fleet: fleet.layout.pp
+    ),
+    "capacity.fewest_devices_dp": _fewest_devices(
+        "capacity.fewest_devices_dp", lambda fleet: fleet.layout.dp
+    ),
+    "capacity.fewest_devices_ep": _fewest_devices(
+        "capacity.fewest_devices_ep", lambda fleet: fleet.layout.ep
+    ),
     "verdict.fits": _fits,
     "verdict.headroom_bytes": _headroom,
 }

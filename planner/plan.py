@@ -13,11 +13,12 @@ from planner.deployment import Deployment, resolve
 from planner.errors import UnknownNameError
 from planner.explain import EXPLAIN
 from planner.explanation import Explanation
+from planner.fleet import Fleet, fewest_devices, fleet_figures
 from planner.model import Model, Step
 from planner.model.placement import checkpoint_bytes
 from planner.references import REFERENCES
 from planner.scenario import Scenario
-from planner.sizing import Fleet, Suggestion, fewest_devices, suggestions
+from planner.sizing import Suggestion, suggestions
 from planner.sources import Source
 from planner.units import format_bytes
 from planner.version import SCHEMA_VERSION, __version__
@@ -270,15 +271,12 @@ class Plan:
         }
 
     def _capacity(self) -> dict[str, Any]:
-        fleet = self.fewest_devices
         return {
             "largest_context_tokens": self.largest_context.value,
             "largest_context_limited_by": self.largest_context.limited_by,
             "most_sequences": self.most_sequences.value,
             "most_sequences_limited_by": self.most_sequences.limited_by,
-            "fewest_devices": fleet.devices if fleet else None,
-            "fewest_devices_tp": fleet.tp if fleet else None,
-            "fewest_devices_dp": fleet.dp if fleet else None,
+            **fleet_figures(self.fewest_devices),
         }
 
     def _verdict(self) -> dict[str, Any]:

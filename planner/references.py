@@ -68,6 +68,12 @@ REFERENCES: dict[str, Source] = {
         date="2025",
         locator="README.md, commit 9241ae3e",
     ),
+    "liu-2023-ring": Source(
+        kind="paper",
+        title="Ring Attention with Blockwise Transformers for Near-Infinite Context",
+        publisher="arXiv:2310.01889",
+        date="2023",
+    ),
     "vllm-pipeline-2026": Source(
         kind="repository",
         title="vLLM: which layers a pipeline stage holds (get_pp_indices)",

@@ -121,7 +121,7 @@ def _limits(plan: Plan) -> str:
         [
             "  fewest devices",
             _count(fleet.devices if fleet else None),
-            f"tp {fleet.tp}, dp {fleet.dp}" if fleet else "none holds one sequence",
+            fleet.sizes if fleet else "none holds one sequence",
         ],
     ]
     return align(rows, right=[1])

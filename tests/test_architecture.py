@@ -38,6 +38,7 @@ RANKS = {
     "deployment": 5,
     "equipment": 5,
     "explain": 5,
+    "fleet": 5,
     "layouts": 5,
     "palette": 5,
     "plan": 5,

@@ -42,7 +42,8 @@ class Links:
         >>> [(span, link and link.kind) for span, link in links.spans]
         [(8, 'NVLink 4'), (16, None)]
         """
-        spans = {layout.tp, layout.replica_devices, layout.joined_devices} - {1}
+        sizes = (layout.tp, layout.tp * layout.cp, layout.replica_devices, layout.joined_devices)
+        spans = set(sizes) - {1}
         return cls(tuple((span, hardware.link(span)[0]) for span in sorted(spans)))
 
     def carrying(self, operation: Operation) -> Link | None:

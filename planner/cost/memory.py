@@ -11,7 +11,7 @@ from planner.cost.stage_memory import MemoryUse, StageMemory, explain_cache, exp
 from planner.explanation import Explanation
 from planner.hardware import Runtime
 from planner.model import Execution, Layout, Model
-from planner.model.stages import pipeline_stages
+from planner.model.stages import distinct_stages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class RankMemory:
     execution : Execution
         Formats and layout.
     stages : tuple of StageMemory
-        One per pipeline stage.
+        One per kind of pipeline stage.
     """
 
     model: Model
@@ -74,7 +74,7 @@ class RankMemory:
             StageMemory.of(
                 stage, execution, runtime, capacity_bytes=capacity_bytes, step_tokens=step_tokens
             )
-            for stage in pipeline_stages(model, execution.layout.pp)
+            for stage in distinct_stages(model, execution)
         )
         return cls(model=model, execution=execution, stages=stages)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from planner.arrays import Numeric, minimum
+from planner.arrays import Numeric, ceil_div, minimum
 from planner.cost.activations import ActivationPeak, activation_peak
 from planner.explanation import Explanation, Term
 from planner.hardware import Runtime
@@ -139,13 +139,30 @@ class StageMemory:
         MemoryUse
             Parts and total.
         """
-        tokens = minimum(sequences * context, self.step_tokens)
+        tokens = self.rank_tokens(context, sequences)
         return MemoryUse(
             weights_bytes=self.weights_bytes,
             cache_bytes=sequences * self.sequence_bytes(context),
             activations_bytes=self.activations.bytes(tokens, sequences),
             runtime_bytes=self.runtime_bytes,
         )
+
+    def rank_tokens(self, context: Numeric, sequences: Numeric) -> Numeric:
+        """Return the tokens of the largest step that one rank works on.
+
+        Parameters
+        ----------
+        context : numeric
+            Tokens in each cache. [tokens]
+        sequences : numeric
+            Sequences of one data-parallel rank. [1]
+
+        Returns
+        -------
+        numeric
+            A context-parallel rank's share. [tokens]
+        """
+        return ceil_div(minimum(sequences * context, self.step_tokens), self.layout.cp)
 
     def sequence_bytes(self, context: Numeric) -> Numeric:
         """Return what one sequence takes in the caches of the rank.
@@ -207,7 +224,7 @@ class StageMemory:
         return explain[figure]()
 
     def _explain_activations(self, context: int, sequences: int) -> Explanation:
-        tokens = min(sequences * context, self.step_tokens)
+        tokens = int(self.rank_tokens(context, sequences))
         peak = self.activations
         return Explanation(
             figure="activations_bytes",

@@ -262,28 +262,32 @@ class MixtureOfExperts(Stateless):
         tokens = step.tokens
         into, out_of = self._latent()
         operations = self._gemms(tokens, execution, router=self._router(), latent_in=into)
-        operations += self._expert_operations(tokens, execution)
+        alike = execution.layout.tp * (execution.layout.cp if step.phase == "decode" else 1)
+        operations += self._expert_operations(tokens, alike, execution)
         operations += self._gemms(tokens, execution, latent_out=out_of)
         shared = self._shared()
         alone = shared.operations(step, execution) if shared else ()
         operations += [op for op in alone if op.kind != "all_reduce"]
         operations += self._gemms(tokens, execution, shared_gate=self._shared_gate())
-        if execution.layout.tp > 1:
-            operations.append(all_reduce(self._at("all_reduce"), tokens, self.hidden, execution))
+        if alike > 1:
+            name = self._at("all_reduce")
+            operations.append(all_reduce(name, tokens, self.hidden, execution, ranks=alike))
         return tuple(operations)
 
-    def _expert_operations(self, tokens: Numeric, execution: Execution) -> list[Operation]:
+    def _expert_operations(
+        self, tokens: Numeric, alike: int, execution: Execution
+    ) -> list[Operation]:
         """Return the experts' products, and what brings tokens of other ranks to them and back.
 
-        Ranks that share heads have the same tokens: each sends its share of them, and every rank
-        that holds part of one of the token's experts receives it.
+        So many ranks have the same tokens: each sends its share of them, and every rank that holds
+        part of one of the token's experts receives it.
         """
         layout = execution.layout
-        products = self._expert_products(tokens * layout.attention_dp, execution)
-        if layout.attention_dp == 1:
+        products = self._expert_products(tokens * (layout.expert_ranks // alike), execution)
+        if layout.expert_ranks == alike:
             return [products]
         copies = min(self.expert_visits(1) * layout.moe_tp, layout.expert_ranks)
-        rows = tokens / layout.tp * copies
+        rows = tokens / alike * copies
         operand = execution.operand(execution.weights.format_of(self._experts()[0]))
         width = self.expert_hidden
         return [

@@ -23,6 +23,7 @@ from planner.model.position import Positions
 from planner.model.step import Step
 from planner.model.storage import WeightScheme
 from planner.model.tensor import Tensor
+from planner.model.token_ranks import part_operations
 from planner.model.tower import Tower
 from planner.sources import Source
 
@@ -322,7 +323,7 @@ class Model:
             The ranks do not divide the model.
         """
         for layer, part, count, scheme in self.stored_parts(execution.weights):
-            for operation in part.operations(step, replace(execution, weights=scheme)):
+            for operation in part_operations(part, step, replace(execution, weights=scheme)):
                 yield layer, operation, count
         for tower in self.towers:
             yield from tower.operations(step, execution)
@@ -361,21 +362,6 @@ class Model:
             ),
             layers=tuple(read[layer] for layer in self.layers),
         )
-
-    def tensor_parallel_sizes(self, most: int) -> tuple[int, ...]:
-        """Return the tensor-parallel sizes that the model admits.
-
-        Parameters
-        ----------
-        most : int
-            Largest size to try. [1]
-
-        Returns
-        -------
-        tuple of int
-            Ascending. [1]
-        """
-        return tuple(tp for tp in range(1, most + 1) if self.admits(Layout(tp=tp)))
 
     def admits(self, layout: Layout) -> bool:
         """Return whether every split of the model divides over the ranks of a layout.

@@ -175,8 +175,10 @@ def elementwise(
     )
 
 
-def all_reduce(name: str, tokens: Numeric, width: int, execution: Execution) -> Operation:
-    """Return the sum of partial results over the tensor-parallel ranks.
+def all_reduce(
+    name: str, tokens: Numeric, width: int, execution: Execution, *, ranks: int | None = None
+) -> Operation:
+    """Return the sum of partial results over ranks.
 
     Parameters
     ----------
@@ -188,11 +190,13 @@ def all_reduce(name: str, tokens: Numeric, width: int, execution: Execution) -> 
         Elements per row. [elements]
     execution : Execution
         Formats and layout.
+    ranks : int, optional
+        Neighbours that hold partial results; the tensor-parallel ranks without it. [1]
 
     Returns
     -------
     Operation
-        A collective over ``layout.tp`` ranks.
+        A collective over these ranks.
 
     References
     ----------
@@ -205,15 +209,16 @@ def all_reduce(name: str, tokens: Numeric, width: int, execution: Execution) -> 
     524288
     """
     message = tokens * width * execution.stream_bytes
+    joined = ranks or execution.layout.tp
     return Operation(
         name=name,
         kind="all_reduce",
         precision=execution.stream.precision,
         message_bytes=message,
         shape={
-            "ranks": execution.layout.tp,
+            "ranks": joined,
             "message_bytes": message,
             "nodes": 1,
-            "span": execution.layout.tp,
+            "span": joined,
         },
     )

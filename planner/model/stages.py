@@ -14,6 +14,7 @@ from planner.model.part import Part
 from planner.model.shared_block import SharedBlock
 
 if TYPE_CHECKING:
+    from planner.model.execution import Execution
     from planner.model.model import Model
 
 
@@ -109,6 +110,43 @@ def pipeline_stages(model: Model, pp: int) -> tuple[Model, ...]:
         )
         for count, end in zip(counts, ends, strict=True)
     )
+
+
+def distinct_stages(model: Model, execution: Execution) -> tuple[Model, ...]:
+    """Return the pipeline stages that differ in what they hold.
+
+    Parameters
+    ----------
+    model : Model
+        The whole model.
+    execution : Execution
+        Gives the number of stages, and whether layers are stored differently by place.
+
+    Returns
+    -------
+    tuple of Model
+        In order, each kind once.
+
+    Raises
+    ------
+    LayoutError
+        There are more stages than layers.
+
+    Examples
+    --------
+    >>> from planner import load_model
+    >>> from planner.model.execution import half
+    >>> from planner.model.layout import Layout
+    >>> stages = distinct_stages(load_model("llama-3.1-70b"), half(Layout(pp=8)))
+    >>> [stage.first_layer for stage in stages]
+    [0, 10, 70]
+    """
+    placed = bool(execution.weights.rules)
+    kinds = {
+        (stage.first, stage.last, stage.first_layer if placed else frozenset(stage.groups)): stage
+        for stage in reversed(pipeline_stages(model, execution.layout.pp))
+    }
+    return tuple(reversed(kinds.values()))
 
 
 def _with_shared(layers: Iterable[Layer]) -> Iterator[Layer]:

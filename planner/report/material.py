@@ -39,7 +39,9 @@ LABELS: Mapping[str, str] = {
     "capacity.most_sequences": "Most sequences",
     "capacity.fewest_devices": "Fewest devices",
     "capacity.fewest_devices_tp": "Fewest devices: tensor parallel",
-    "capacity.fewest_devices_dp": "Fewest devices: replicas",
+    "capacity.fewest_devices_pp": "Fewest devices: pipeline stages",
+    "capacity.fewest_devices_dp": "Fewest devices: data parallel",
+    "capacity.fewest_devices_ep": "Fewest devices: expert parallel",
     "verdict.fits": "Fits",
     "verdict.headroom_bytes": "Headroom",
     **{
