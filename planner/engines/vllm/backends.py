@@ -14,6 +14,8 @@ Need = Literal["attention", "latent", "sparse_latent", "selected", "compressed"]
 """What a layer's attention asks of a backend."""
 
 DEFAULT_BLOCK_TOKENS = 16
+SELECTED = "MINIMAX_M3_SPARSE"
+_WIDE_HEAD = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,9 @@ def capability(device: Device) -> int:
     return int(major) if dot and major.isdigit() else 0
 
 
-def choose_backend(need: Need, major: int, *, fp8: bool, widest_head: int) -> Backend:
+def choose_backend(
+    need: Need, major: int, *, fp8: bool, widest_head: int, given: int | None = None
+) -> Backend:
     """Return the backend that vLLM takes first among those that can serve a layer.
 
     Parameters
@@ -75,6 +79,9 @@ def choose_backend(need: Need, major: int, *, fp8: bool, widest_head: int) -> Ba
         Whether the cache is kept in fp8.
     widest_head : int
         Widest head of the model. [elements]
+    given : int, optional
+        Block that a person asked for; a backend that does not serve it is passed over where
+        another can take its place. [tokens]
 
     Returns
     -------
@@ -93,17 +100,16 @@ def choose_backend(need: Need, major: int, *, fp8: bool, widest_head: int) -> Ba
     if need == "compressed":
         return Backend("FLASHMLA_SPARSE_DSV4", 256, 256, packed_latent=True)
     if need == "selected":
-        return Backend("MINIMAX_M3_SPARSE", 128, 128)
+        return Backend(SELECTED, 128, 128)
     if need == "sparse_latent":
         return _sparse(major, fp8=fp8)
     if need == "latent":
-        return _latent(major, fp8=fp8)
-    if fp8 and major == 9 and widest_head == _WIDE_HEAD:
-        return Backend("FLASH_ATTN", 64, 64)
-    return Backend("FLASHINFER" if major == 10 else "FLASH_ATTN", 16, 16)
-
-
-_WIDE_HEAD = 512
+        first, other = _latent(major, fp8=fp8), Backend("TRITON_MLA", 16, 16)
+    elif fp8 and major == 9 and widest_head == _WIDE_HEAD:
+        first, other = Backend("FLASH_ATTN", 64, 64), Backend("TRITON_ATTN", 16, 16)
+    else:
+        return Backend("FLASHINFER" if major == 10 else "FLASH_ATTN", 16, 16)
+    return first if given is None or given % first.kernel_tokens == 0 else other
 
 
 def _latent(major: int, *, fp8: bool) -> Backend:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from planner.engines.vllm.backends import Backend, Need, block_tokens, choose_backend
+from planner.arrays import ceil_div
+from planner.engines.vllm.architectures import Exceptions
+from planner.engines.vllm.backends import SELECTED, Backend, Need, block_tokens, choose_backend
 from planner.engines.vllm.specs import Kind, LayerSpec
 from planner.engines.vllm.states import StateRules, align_block, pad_states
 from planner.errors import ScenarioError
 from planner.model import Execution, Model
 from planner.model.cache import Cache, StateCache, TokenCache
 from planner.model.encoder_cache import EncoderCache
-from planner.model.latent_cache import LatentCache
+from planner.model.latent_cache import COMPRESSED_ENTRY, LatentCache
 from planner.model.mixers.compressed import CompressedAttention
 from planner.model.part import Part
 
@@ -20,6 +22,7 @@ _TOKEN_KINDS: dict[str, Kind] = {"full": "full", "sliding": "sliding", "chunked"
 _COMPRESSED_PAGE_BYTES = 576
 _WINDOW_TOKENS = 64
 _NARROW_STRIDE = 4
+_SCALED, _SCALE_BYTES = 128, 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,48 +80,51 @@ def layer_specs(model: Model, rules: CacheRules) -> tuple[LayerSpec, ...]:
     ScenarioError
         A kind of cache that vLLM does not plan for, or a block that a backend does not serve.
     """
-    needs = tuple(dict.fromkeys(_needs(model)))
-    widest = max(
-        (c.key_dim for _, c, _ in model.caches if isinstance(c, TokenCache)), default=0
-    )
-    backends = [
-        choose_backend(need, rules.major, fp8=rules.fp8, widest_head=widest) for need in needs
-    ]
+    exceptions = Exceptions.of(model)
+    kept = {part: exceptions.caches(part) for _, part, _ in model.parts}
+    backends = _backends(kept, rules)
     specs = [
         spec
         for index, layer in enumerate(model.layers)
         for part in layer.parts
-        for spec in _part_specs(index, part, rules, backends)
+        for spec in _part_specs(index, part, kept[part], rules, backends)
     ]
     if not backends:
         return tuple(specs)
     block = block_tokens(backends, rules.block_size)
-    mixers = [part for _, part, _ in model.parts if _keeps_state(part)]
+    mixers = [part for part, caches in kept.items() if _keeps_state(caches)]
     block = align_block(specs, block, backends, rules.states.alignment_tokens(mixers))
     return pad_states([_in_blocks(spec, block) for spec in specs])
 
 
-def _needs(model: Model) -> Iterator[Need]:
-    """Yield what the attention of a model asks of backends."""
-    indexed = any(cache.kind == "indexer" for _, cache, _ in model.caches)
-    for _, part, _ in model.parts:
-        kinds = {cache.kind for cache in part.caches()}
-        if isinstance(part, CompressedAttention):
-            yield "compressed"
-        elif "latent" in kinds:
-            yield "sparse_latent" if indexed else "latent"
-        elif kinds & {"full", "sliding", "chunked", "encoder"}:
-            yield "selected" if "indexer" in kinds else "attention"
+def _backends(kept: Mapping[Part, tuple[Cache, ...]], rules: CacheRules) -> list[Backend]:
+    """What the attention of each part runs on, once each."""
+    every = [cache for caches in kept.values() for cache in caches]
+    kinds = {cache.kind for cache in every}
+    latent = "latent" in kinds
+    widest = max((c.key_dim for c in every if isinstance(c, TokenCache)), default=0)
+    needs: list[Need] = []
+    if any(isinstance(part, CompressedAttention) for part in kept):
+        needs.append("compressed")
+    elif latent:
+        needs.append("sparse_latent" if "indexer" in kinds else "latent")
+    if kinds & {"full", "sliding", "chunked", "encoder"} and "compressed" not in needs:
+        needs.append("selected" if "indexer" in kinds and not latent else "attention")
+    return [
+        choose_backend(
+            need, rules.major, fp8=rules.fp8, widest_head=widest, given=rules.block_size
+        )
+        for need in needs
+    ]
 
 
-def _keeps_state(part: Part) -> bool:
-    return any(cache.kind in ("state", "convolution") for cache in part.caches())
+def _keeps_state(caches: Iterable[Cache]) -> bool:
+    return any(cache.kind in ("state", "convolution") for cache in caches)
 
 
 def _part_specs(
-    layer: int, part: Part, rules: CacheRules, backends: list[Backend]
+    layer: int, part: Part, caches: tuple[Cache, ...], rules: CacheRules, backends: list[Backend]
 ) -> Iterator[LayerSpec]:
-    caches = part.caches()
     states = [c for c in caches if isinstance(c, StateCache) and c.kind != "compressor"]
     if states:
         size = sum(c.sequence_bytes(1, rules.execution, tp=rules.tp) for c in states)
@@ -127,7 +133,7 @@ def _part_specs(
             state_blocks=rules.states.blocks(part),
         )  # fmt: skip
     if isinstance(part, CompressedAttention) or any(c.kind == "compressor" for c in caches):
-        yield from _compressed(layer, part, rules)
+        yield from _compressed(layer, caches, rules)
         return
     for cache in caches:
         if cache not in states:
@@ -151,10 +157,9 @@ def _spec(layer: int, cache: Cache, rules: CacheRules, backends: list[Backend]) 
             shape=(cache.heads.units_on_rank(tp), cache.key_dim, cache.value_dim),
         )  # fmt: skip
     if isinstance(cache, LatentCache) and cache.stride == 1 and cache.window is None:
-        packed = any(backend.packed_latent for backend in backends)
-        plain = cache if packed else replace(cache, packing=None)
         return LayerSpec(
-            layer=layer, kind="latent", block_tokens=1, entry_bytes=plain.entry_bytes(execution),
+            layer=layer, kind="latent", block_tokens=1,
+            entry_bytes=_vector_bytes(cache, execution, backends),
             shape=(1, cache.dim), token_ranks=rules.token_ranks,
         )  # fmt: skip
     raise ScenarioError(
@@ -165,10 +170,10 @@ def _spec(layer: int, cache: Cache, rules: CacheRules, backends: list[Backend]) 
     )
 
 
-def _compressed(layer: int, part: Part, rules: CacheRules) -> Iterator[LayerSpec]:
+def _compressed(layer: int, caches: Iterable[Cache], rules: CacheRules) -> Iterator[LayerSpec]:
     """Window, entries and what the next entry is made of, each padded to rows of its kernel."""
     stride = 1
-    for cache in part.caches():
+    for cache in caches:
         if isinstance(cache, LatentCache):
             stride = cache.stride
             windowed = cache.window is not None
@@ -188,13 +193,25 @@ def _compressed(layer: int, part: Part, rules: CacheRules) -> Iterator[LayerSpec
             )  # fmt: skip
 
 
+def _vector_bytes(cache: LatentCache, execution: Execution, backends: list[Backend]) -> int:
+    """A latent is packed where its kernel wants it so; an indexer's key is kept in fp8 with a
+    scale by kernels for latents, in 16 bits by those that select among heads.
+    """
+    if cache.kind == "indexer":
+        selected = any(backend.name == SELECTED for backend in backends)
+        return 2 * cache.dim if selected else _index_bytes(cache)
+    packed = any(backend.packed_latent for backend in backends)
+    return (cache if packed else replace(cache, packing=None)).entry_bytes(execution)
+
+
+def _index_bytes(cache: LatentCache) -> int:
+    return cache.dim + int(ceil_div(cache.dim, _SCALED)) * _SCALE_BYTES
+
+
 def _packed_bytes(cache: LatentCache) -> int:
-    """Entries are kept packed in fp8 whatever the format of the cache."""
-    if cache.packing is not None:
-        return cache.packing.vector_bytes(cache.dim)
-    if cache.format is not None:
-        return int(cache.format.vector_bytes(cache.dim))
-    raise ScenarioError("a compressed cache without a packing", where="--engine", got=cache.kind)
+    """Compressed entries are packed in fp8 whatever the format of the cache."""
+    packing = cache.packing or COMPRESSED_ENTRY
+    return _index_bytes(cache) if cache.kind == "indexer" else packing.vector_bytes(cache.dim)
 
 
 def _in_blocks(spec: LayerSpec, block: int) -> LayerSpec:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from planner.engines.engine import Site
 from planner.engines.vllm import versions
 from planner.engines.vllm.backends import capability
@@ -13,7 +11,6 @@ from planner.engines.vllm.limits import Limits
 from planner.engines.vllm.pool import VllmPool, stage_ranges
 from planner.engines.vllm.specs import Demand
 from planner.engines.vllm.states import CacheMode, StateRules
-from planner.model import Execution, Model
 from planner.model.mixers.compressed import CompressedAttention
 
 
@@ -126,9 +123,3 @@ def layers_per_stage(layers: int, pp: int) -> tuple[int, ...]:
     """Return how many layers each pipeline stage holds; the last and the first are spared."""
     share, left = divmod(layers, pp)
     return tuple(share + (pp - 1 - left <= stage < pp - 1) for stage in range(pp))
-
-
-def cache_execution(model: Model, execution: Execution) -> Execution:
-    """Return the execution with the cache format that the engine takes by itself."""
-    del model
-    return replace(execution)
