@@ -34,10 +34,12 @@ def budget(site: Site, limits: Limits) -> Budget:
     ScenarioError
         The utilisation is no share.
     """
-    weights = site.model.weights_bytes(site.execution, tp=site.execution.layout.tp)
+    weights = site.model.weights_bytes(site.execution, layout=site.execution.layout)
     rows = min(limits.max_sequences, limits.step_tokens)
     activations = int(activation_peak(site.model, site.execution).bytes(limits.step_tokens, rows))
-    runtime = site.runtime.context_bytes + site.runtime.collective_bytes(site.execution.layout.tp)
+    runtime = site.runtime.context_bytes + site.runtime.collective_bytes(
+        site.execution.layout.joined_devices
+    )
     taken = (
         _item("weights", -weights, "stored tensors of the fullest rank", "vllm-kv-planning"),
         _item(

@@ -81,6 +81,9 @@ def layer_specs(model: Model, rules: CacheRules) -> tuple[LayerSpec, ...]:
         A kind of cache that vLLM does not plan for, or a block that a backend does not serve.
     """
     exceptions = Exceptions.of(model)
+    if exceptions.plain_cache:
+        execution = replace(rules.execution, cache=rules.execution.stream)
+        rules = replace(rules, execution=execution)
     kept = {part: exceptions.caches(part) for _, part, _ in model.parts}
     backends = _backends(kept, rules)
     specs = [
@@ -111,9 +114,7 @@ def _backends(kept: Mapping[Part, tuple[Cache, ...]], rules: CacheRules) -> list
     if kinds & {"full", "sliding", "chunked", "encoder"} and "compressed" not in needs:
         needs.append("selected" if "indexer" in kinds and not latent else "attention")
     return [
-        choose_backend(
-            need, rules.major, fp8=rules.fp8, widest_head=widest, given=rules.block_size
-        )
+        choose_backend(need, rules.major, fp8=rules.fp8, widest_head=widest, given=rules.block_size)
         for need in needs
     ]
 
