@@ -10,6 +10,7 @@ from planner.cost.limits import Limit, largest_context, most_sequences
 from planner.cost.memory import MemoryUse
 from planner.cost.roofline import OperationCost, StepCost, step_cost
 from planner.deployment import Deployment, resolve
+from planner.engines.ideal import ideal_answer
 from planner.engines.references import ENGINE_SOURCES
 from planner.errors import UnknownNameError
 from planner.explain import EXPLAIN
@@ -254,19 +255,12 @@ class Plan:
     def _engine(self) -> dict[str, Any]:
         if self.deployment.allocation is not None:
             return self.deployment.allocation.to_dict()
-        concurrency = self.max_concurrency
-        context = self.deployment.load.context
-        tokens = None if concurrency is None else int(concurrency * context)
-        return {
-            "name": "ideal",
-            "version": None,
-            "cache_pool_bytes": self.cache_pool_bytes,
-            "block_tokens": 1,
-            "blocks": tokens,
-            "reported_cache_tokens": tokens,
-            "max_concurrency": concurrency,
-            "max_context_tokens": self.largest_context.value,
-        }
+        return ideal_answer(
+            pool_bytes=self.cache_pool_bytes,
+            concurrency=self.max_concurrency,
+            context=self.deployment.load.context,
+            longest=self.largest_context.value,
+        )
 
     def _capacity(self) -> dict[str, Any]:
         fleet = self.fewest_devices
