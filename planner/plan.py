@@ -228,6 +228,7 @@ class Plan:
             "activations_bytes": int(memory.activations_bytes),
             "runtime_bytes": memory.runtime_bytes,
             "graphs_bytes": memory.graphs_bytes,
+            "reserve_bytes": int(memory.reserve_bytes),
             "total_bytes": int(memory.total_bytes),
             "capacity_bytes": self.capacity_bytes,
         }
@@ -244,6 +245,8 @@ class Plan:
         return self.cache_pool_bytes / size if size else None
 
     def _engine(self) -> dict[str, Any]:
+        if self.deployment.allocation is not None:
+            return self.deployment.allocation.to_dict()
         concurrency = self.max_concurrency
         context = self.deployment.load.context
         tokens = None if concurrency is None else int(concurrency * context)
