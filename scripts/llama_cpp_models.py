@@ -189,7 +189,9 @@ def _gpt_oss(config: Config) -> Shaped:
 def _mamba2_model(config: Config) -> Shaped:
     yield from _around(config)
     for at in _layers(config):
-        yield from _mamba2(config, at, config["num_heads"], config["head_dim"], config["state_size"])
+        yield from _mamba2(
+            config, at, config["num_heads"], config["head_dim"], config["state_size"]
+        )
 
 
 def _granite_hybrid(config: Config) -> Shaped:
