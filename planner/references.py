@@ -61,6 +61,14 @@ REFERENCES: dict[str, Source] = {
         publisher="arXiv:2412.19255",
         date="2024",
     ),
+    "llama-cpp": Source(
+        kind="repository",
+        title="llama.cpp: caches, recurrent states and the reserved graph",
+        publisher="ggml-org",
+        date="2026",
+        locator="as vendored by llama-cpp-python 0.3.36: src/llama-kv-cache.cpp, "
+        "llama-kv-cache-iswa.cpp, llama-memory-recurrent.cpp and llama-context.cpp",
+    ),
     "vllm-memory-budget": Source(
         kind="repository",
         title="vLLM: memory profiling and the room for its cache",
