@@ -52,6 +52,8 @@ class Model:
         What ``usable_context`` rests on, where it is known.
     checkpoint : Checkpoint
         How the published weights are stored.
+    architecture : str or None
+        Class that the configuration names, by which engines choose how to run the model.
     hf_id : str or None
         Name on Hugging Face.
     aliases : tuple of str
@@ -76,6 +78,7 @@ class Model:
     towers: tuple[Tower, ...] = ()
     positions: Positions | None = None
     checkpoint: Checkpoint = AS_PUBLISHED
+    architecture: str | None = None
     hf_id: str | None = None
     aliases: tuple[str, ...] = ()
     sources: Mapping[str, Source] = field(default_factory=dict)

@@ -11,7 +11,7 @@ from planner.engines.settings import LONGEST
 from planner.engines.version import Version
 from planner.engines.vllm.budget import budget
 from planner.engines.vllm.limits import resolve_limits
-from planner.engines.vllm.pool import VllmPool
+from planner.engines.vllm.planning import plan_pool
 
 OPTIONS: Mapping[str, type] = MappingProxyType(
     {
@@ -59,7 +59,7 @@ class Vllm:
         """
         limits = resolve_limits(site)
         room = budget(site, limits)
-        pool = VllmPool.of(site, limits, max(0, room.pool_bytes))
+        pool = plan_pool(site, limits, max(0, room.pool_bytes))
         return Allocation(
             engine=self.name,
             version=str(site.version),
@@ -69,7 +69,7 @@ class Vllm:
             max_sequences=limits.max_sequences,
             longest_asked=limits.max_model_len == LONGEST,
             warnings=room.warnings,
-            assumptions=(*room.assumptions, *pool.assumptions),
+            assumptions=room.assumptions,
         )
 
 

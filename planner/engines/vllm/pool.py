@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from planner.arrays import Numeric
 from planner.cost.limits import largest
 from planner.engines.allocation import LineItem
-from planner.engines.engine import Site
 from planner.engines.settings import LONGEST
-from planner.engines.vllm.grouping import Group, group_layers
-from planner.engines.vllm.limits import Limits
-from planner.engines.vllm.specs import layer_specs
+from planner.engines.vllm.grouping import Group
+from planner.engines.vllm.specs import Demand
+from planner.units import format_bytes
+
+_SOURCE = "vllm-kv-planning"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,66 +24,68 @@ class VllmPool:
     Parameters
     ----------
     groups : tuple of Group
-        Layers that own blocks together.
-    block_bytes : int
-        One block of the widest group. [bytes]
+        Layers that take blocks together.
+    stages : tuple of range
+        Layers of each pipeline stage. [1]
     room_bytes : int
-        The pool. [bytes]
-    in_flight_tokens : int
-        Tokens scheduled but not yet computed. [tokens]
+        Bytes for caches on each device. [bytes]
+    blocks_given : int or None
+        Blocks as a person asked for them. [1]
+    demand : Demand
+        What is in flight.
     asked_model_len : int
-        Longest request as asked for. [tokens]
+        Longest request as asked for; -1 for the longest that fits. [tokens]
     positions : int
         Longest request that the model's positions admit. [tokens]
-    assumptions : tuple of str
-        What the reader should know.
+    by_request : bool
+        Whether the printed size is concurrency times the longest request.
+    token_ranks : int
+        Ranks that share the tokens of caches. [1]
     """
 
     groups: tuple[Group, ...]
-    block_bytes: int
+    stages: tuple[range, ...]
     room_bytes: int
-    in_flight_tokens: int
+    blocks_given: int | None
+    demand: Demand
     asked_model_len: int
     positions: int
-    assumptions: tuple[str, ...] = ()
+    by_request: bool
+    token_ranks: int
 
-    @classmethod
-    def of(cls, site: Site, limits: Limits, room_bytes: int) -> VllmPool:
-        """Return the pool of a model on a device.
-
-        Parameters
-        ----------
-        site : Site
-            Model, formats, device, flags and version.
-        limits : Limits
-            Longest request and step.
-        room_bytes : int
-            Bytes for caches. [bytes]
-
-        Returns
-        -------
-        VllmPool
-            Its groups and blocks.
-        """
-        groups = group_layers(layer_specs(site))
-        return cls(
-            groups=groups,
-            block_bytes=max(group.page_bytes for group in groups),
-            room_bytes=room_bytes,
-            in_flight_tokens=2 * limits.step_tokens,
-            asked_model_len=limits.max_model_len,
-            positions=limits.positions,
+    @cached_property
+    def block_bytes(self) -> tuple[int, ...]:
+        """One block of the widest group on each pipeline stage. [bytes]."""
+        return tuple(
+            max((group.page_bytes(stage) for group in self.groups), default=0)
+            for stage in self.stages
         )
+
+    @property
+    def widest_block_bytes(self) -> int:
+        """One block on the stage that decides. [bytes]."""
+        return max(self.block_bytes, default=0)
 
     @property
     def block_tokens(self) -> int:
         """Smallest block of a group. [tokens]."""
-        return min(group.block_tokens for group in self.groups)
+        return min((group.block_tokens for group in self.groups), default=1)
 
     @property
     def blocks(self) -> int:
         """Blocks of the pool, the null block among them. [1]."""
-        return self.room_bytes // self.block_bytes
+        if self.blocks_given is not None:
+            return self.blocks_given
+        if not self.widest_block_bytes:
+            return 1
+        return self.room_bytes // self.widest_block_bytes
+
+    @property
+    def usable_bytes(self) -> int:
+        """What blocks may take on the stage that decides. [bytes]."""
+        if self.blocks_given is not None:
+            return self.blocks_given * self.widest_block_bytes
+        return self.room_bytes
 
     def request_blocks(self, length: Numeric) -> Numeric:
         """Return the blocks that one request may take at most.
@@ -96,42 +100,44 @@ class VllmPool:
         numeric
             Sum over groups. [1]
         """
-        return sum(group.blocks(length, self.in_flight_tokens) for group in self.groups)
+        return sum(group.blocks(length, self.demand) for group in self.groups)
 
     @cached_property
     def max_model_len(self) -> int:
         """Longest request that is admitted. [tokens]."""
         if self.asked_model_len != LONGEST:
             return self.asked_model_len
-        return min(self.max_context_tokens or self.positions, self.positions)
+        return self.max_context_tokens or self.positions
 
     @cached_property
     def max_context_tokens(self) -> int:
         """Longest request that the pool can hold beside the null block. [tokens]."""
-        return largest(self._holds, self.positions)
+        return largest(self._holds, max(self.positions, self.asked_model_len))
 
     def _holds(self, length: int) -> bool:
-        return bool(self.start_of(length) <= self.room_bytes)
+        return int(self._start(length)) <= self.usable_bytes
 
-    def start_of(self, length: Numeric) -> Numeric:
-        """Return the room that one request and the null block take. [bytes]."""
-        return (self.request_blocks(length) + 1) * self.block_bytes
+    def _start(self, length: Numeric) -> Numeric:
+        """One request and the null block. [bytes]."""
+        return (self.request_blocks(length) + 1) * self.widest_block_bytes
 
     @property
     def start_bytes(self) -> int:
         """Room below which the engine does not start. [bytes]."""
-        return int(self.start_of(max(self.max_model_len, 1)))
+        return int(self._start(self.max_model_len))
 
     @property
     def max_concurrency(self) -> float | None:
-        """Requests of the longest length at once. [1]."""
-        if not self.max_model_len:
-            return None
-        return self.blocks / int(self.request_blocks(self.max_model_len))
+        """Requests of the longest length at once, as the engine prints it. [1]."""
+        blocks = int(self.request_blocks(self.max_model_len))
+        return self.blocks / blocks if blocks else None
 
     @property
     def reported_cache_tokens(self) -> int | None:
-        """What the engine prints as the size of its cache. [tokens]."""
+        """Tokens of the pool, as the engine prints them. [tokens]."""
+        if not self.by_request:
+            groups = max(len(self.groups), 1)
+            return self.blocks // groups * self.block_tokens * self.token_ranks
         many = self.max_concurrency
         return None if many is None else int(many * self.max_model_len)
 
@@ -150,8 +156,57 @@ class VllmPool:
         numeric
             Whole blocks. [bytes]
         """
-        return (sequences * self.request_blocks(context) + 1) * self.block_bytes
+        return (sequences * self.request_blocks(context) + 1) * self.widest_block_bytes
 
     def items(self) -> tuple[LineItem, ...]:
-        """Return how the pool is cut into blocks."""
-        return ()
+        """Return how the pool is cut.
+
+        Returns
+        -------
+        tuple of LineItem
+            One block, what one request takes, and the null block.
+        """
+        block, length = self.widest_block_bytes, self.max_model_len
+        request = int(self.request_blocks(length))
+        parts = " + ".join(
+            f"{int(group.blocks(length, self.demand)):,}" for group in self.groups[:12]
+        )
+        return (
+            _item("one block", block, "pages of the widest group of layers"),
+            _item("null block", block, "held back by the engine"),
+            _item(
+                "one request",
+                request * block,
+                f"{parts} blocks of the {len(self.groups)} groups for {length:,} tokens · "
+                f"{format_bytes(block)}",
+            ),
+        )
+
+
+def _item(name: str, size: int, rule: str) -> LineItem:
+    return LineItem(name=name, bytes=size, rule=rule, versions="V1", source=_SOURCE)
+
+
+def stage_ranges(counts: Sequence[int]) -> tuple[range, ...]:
+    """Return the layers of each pipeline stage.
+
+    Parameters
+    ----------
+    counts : sequence of int
+        Layers on each. [1]
+
+    Returns
+    -------
+    tuple of range
+        One after the other. [1]
+
+    Examples
+    --------
+    >>> stage_ranges([14, 13])
+    (range(0, 14), range(14, 27))
+    """
+    found, start = [], 0
+    for count in counts:
+        found.append(range(start, start + count))
+        start += count
+    return tuple(found)
