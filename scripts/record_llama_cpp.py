@@ -27,7 +27,7 @@ _BUFFER = re.compile(
     r"(?P<where>\S+)\s+(?P<kind>model|KV|RS|compute|output) buffer size =\s+(?P<mib>[\d.]+) MiB"
 )
 _CACHE = re.compile(
-    r"llama_kv_cache: size =\s+(?P<mib>[\d.]+) MiB \(\s*(?P<cells>\d+) cells,\s+(?P<layers>\d+) layers"
+    r"llama_kv_cache: size =\s+[\d.]+ MiB \(\s*(?P<cells>\d+) cells,\s+(?P<layers>\d+) layers"
 )
 _TYPES = {"f16": 1, "q8_0": 8, "q4_0": 2, "f32": 0}
 _CONTEXTS: tuple[Mapping[str, Any], ...] = (

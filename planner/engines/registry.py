@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from planner.engines.allocation import Allocation
 from planner.engines.engine import Engine, Site
+from planner.engines.llama_cpp import LLAMA_CPP
 from planner.engines.settings import EngineSettings, read_options
 from planner.engines.version import parse_engine
-from planner.engines.llama_cpp import LLAMA_CPP
 from planner.engines.vllm import VLLM
 from planner.errors import UnknownNameError
 from planner.hardware import Hardware, Runtime

@@ -20,7 +20,10 @@ from planner.model.storage import FP16
 from planner.units import format_bytes
 
 OPTIONS: Mapping[str, type] = MappingProxyType(
-    {"flash_attn": bool, "kv_unified": bool, "n_gpu_layers": int, "swa_full": bool, "ubatch_size": int}
+    {
+        "flash_attn": bool, "kv_unified": bool, "n_gpu_layers": int, "swa_full": bool,
+        "ubatch_size": int,
+    }
 )  # fmt: skip
 _STEP_TOKENS = 512
 

@@ -111,9 +111,7 @@ def _backends(kept: Mapping[Part, tuple[Cache, ...]], rules: CacheRules) -> list
     if kinds & {"full", "sliding", "chunked", "encoder"} and "compressed" not in needs:
         needs.append("selected" if "indexer" in kinds and not latent else "attention")
     return [
-        choose_backend(
-            need, rules.major, fp8=rules.fp8, widest_head=widest, given=rules.block_size
-        )
+        choose_backend(need, rules.major, fp8=rules.fp8, widest_head=widest, given=rules.block_size)
         for need in needs
     ]
 

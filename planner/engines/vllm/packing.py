@@ -64,8 +64,7 @@ def pack_layers(specs: Sequence[LayerSpec], uniform: Uniform) -> list[tuple[Laye
     least = max((b.repeats for b in buckets if b.balanced and len(b.by_page) > 1), default=0)
     repeats = _least_padding([b.repeats for b in buckets if b.balanced], least) if least else None
     anchor = max(
-        b.widest_bytes(len(b.layers) if b.is_state(repeats) else b.groups(repeats))
-        for b in buckets
+        b.widest_bytes(len(b.layers) if b.is_state(repeats) else b.groups(repeats)) for b in buckets
     )
     found: list[tuple[LayerSpec, ...]] = []
     for bucket in buckets:
