@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from planner.software import SOFTWARE
 from planner.sources import Source
 
 REFERENCES: dict[str, Source] = {
@@ -60,58 +61,6 @@ REFERENCES: dict[str, Source] = {
         title="Multi-matrix Factorization Attention",
         publisher="arXiv:2412.19255",
         date="2024",
-    ),
-    "llama-cpp": Source(
-        kind="repository",
-        title="llama.cpp: caches, recurrent states and the reserved graph",
-        publisher="ggml-org",
-        date="2026",
-        locator="as vendored by llama-cpp-python 0.3.36: src/llama-kv-cache.cpp, "
-        "llama-kv-cache-iswa.cpp, llama-memory-recurrent.cpp and llama-context.cpp",
-    ),
-    "vllm-memory-budget": Source(
-        kind="repository",
-        title="vLLM: memory profiling and the room for its cache",
-        publisher="vLLM",
-        date="2026",
-        locator="release 0.33.0, vllm/v1/worker/gpu_worker.py, vllm/utils/mem_utils.py and "
-        "vllm/config/cache.py",
-    ),
-    "vllm-profile-run": Source(
-        kind="repository",
-        title="vLLM: the dummy step and the dummy sampling of its profile run",
-        publisher="vLLM",
-        date="2026",
-        locator="release 0.33.0, vllm/v1/worker/gpu_model_runner.py, vllm/v1/sample and "
-        "vllm/model_executor/layers/fused_moe",
-    ),
-    "vllm-rotary": Source(
-        kind="repository",
-        title="vLLM: tables of rotary positions",
-        publisher="vLLM",
-        date="2026",
-        locator="release 0.33.0, vllm/model_executor/layers/rotary_embedding",
-    ),
-    "vllm-mxfp4": Source(
-        kind="repository",
-        title="vLLM: padding of mxfp4 experts for their kernels",
-        publisher="vLLM",
-        date="2026",
-        locator="release 0.33.0, vllm/model_executor/layers/quantization/mxfp4.py",
-    ),
-    "vllm-start-up-logs": Source(
-        kind="log",
-        title="Start-up logs of vLLM: memory profile and CUDA graphs",
-        publisher="llm-d-incubation",
-        url="https://github.com/llm-d-incubation/llm-d-planner/pull/205",
-        locator="accuracy/results/v0.19.0/logs; other public logs in validation/records/engines",
-    ),
-    "pytorch-allocator": Source(
-        kind="repository",
-        title="PyTorch: caching allocator of CUDA memory",
-        publisher="PyTorch",
-        date="2026",
-        locator="release 2.13.0, c10/cuda/CUDACachingAllocator.cpp",
     ),
     "vllm-kv-planning": Source(
         kind="repository",
@@ -443,5 +392,6 @@ REFERENCES: dict[str, Source] = {
         date="2023",
         locator="stripedhyena/model.py and engine.py, commits 1746a0d4 and f2f623d6",
     ),
+    **SOFTWARE,
 }
 """Publications that formulas in the engine rest on, by id."""
