@@ -109,7 +109,7 @@ def _scenario(options: Mapping[str, Any]) -> Any:
         hardware=hardware,
         weights=options["weights"],
         activations=options["activations"],
-        kv_cache_dtype=options["kv_cache_dtype"],
+        kv_cache_dtype=None if options["kv_cache_dtype"] == "auto" else options["kv_cache_dtype"],
         engine=_engine(options),
         **numbers,  # type: ignore[arg-type]
     )

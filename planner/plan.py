@@ -11,7 +11,6 @@ from planner.cost.memory import MemoryUse
 from planner.cost.roofline import OperationCost, StepCost, step_cost
 from planner.deployment import Deployment, resolve
 from planner.engines.ideal import ideal_answer
-from planner.engines.references import ENGINE_SOURCES
 from planner.errors import UnknownNameError
 from planner.explain import EXPLAIN
 from planner.explanation import Explanation
@@ -300,7 +299,6 @@ class Plan:
             **hardware.sources,
             **self.deployment.memory.runtime.sources,
             **REFERENCES,
-            **ENGINE_SOURCES,
         }
 
     def _sources(self) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ class LineItem:
     versions : str
         Versions of the engine for which the rule holds.
     source : str
-        Id in :data:`planner.engines.references.ENGINE_SOURCES`, or of a source of the device.
+        Id in :data:`planner.software.SOFTWARE`, or of a source of the device.
     """
 
     name: str

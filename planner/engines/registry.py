@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from planner.engines.allocation import Allocation
 from planner.engines.engine import Engine, Site
+from planner.engines.llama_cpp import LLAMA_CPP
 from planner.engines.settings import EngineSettings, read_options
 from planner.engines.version import parse_engine
 from planner.engines.vllm import VLLM
@@ -13,7 +14,7 @@ from planner.errors import UnknownNameError
 from planner.hardware import Hardware, Runtime
 from planner.model import Execution, Model
 
-ENGINES: dict[str, Engine] = {engine.name: engine for engine in (VLLM,)}
+ENGINES: dict[str, Engine] = {engine.name: engine for engine in (VLLM, LLAMA_CPP)}
 """Engine by name."""
 
 

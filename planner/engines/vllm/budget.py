@@ -3,15 +3,48 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
-from planner.cost.activations import activation_peak
 from planner.engines.allocation import Budget, LineItem
 from planner.engines.engine import Site
 from planner.engines.version import Version
 from planner.engines.vllm.limits import Limits
+from planner.engines.vllm.outside import graphs_bytes, outside_bytes
+from planner.engines.vllm.profile_run import Conditions, ProfileRun, profile_run
+from planner.engines.vllm.weights import LoadedWeights, loaded_weights
 from planner.errors import ScenarioError
+from planner.units import format_bytes
 
 _NEW_UTILIZATION = Version((0, 21, 0))
+_GRAPHS_INSIDE = Version((0, 21, 0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rank:
+    """What one rank takes before it looks for room.
+
+    Parameters
+    ----------
+    weights : LoadedWeights
+        Its weights.
+    run : ProfileRun
+        The peak of its profile run.
+    outside_bytes : int
+        What PyTorch does not account for. [bytes]
+    graphs_bytes : int
+        CUDA graphs. [bytes]
+    """
+
+    weights: LoadedWeights
+    run: ProfileRun
+    outside_bytes: int
+    graphs_bytes: int
+
+    @property
+    def taken_bytes(self) -> int:
+        """All of it. [bytes]."""
+        held = self.weights.total_bytes + self.run.peak_bytes
+        return held + self.outside_bytes + self.graphs_bytes
 
 
 def budget(site: Site, limits: Limits) -> Budget:
@@ -20,7 +53,7 @@ def budget(site: Site, limits: Limits) -> Budget:
     Parameters
     ----------
     site : Site
-        Model, formats, device, flags and version.
+        The model, or the pipeline stage of a rank; formats, device, flags and version.
     limits : Limits
         Most tokens and sequences of a step.
 
@@ -33,39 +66,61 @@ def budget(site: Site, limits: Limits) -> Budget:
     ------
     ScenarioError
         The utilisation is no share.
+
+    References
+    ----------
+    vllm-memory-budget
     """
-    weights = site.model.weights_bytes(site.execution, layout=site.execution.layout)
-    rows = min(limits.max_sequences, limits.step_tokens)
-    activations = int(activation_peak(site.model, site.execution).bytes(limits.step_tokens, rows))
-    runtime = site.runtime.context_bytes + site.runtime.collective_bytes(
-        site.execution.layout.joined_devices
-    )
-    taken = (
-        _item("weights", -weights, "stored tensors of the fullest rank", "vllm-kv-planning"),
-        _item(
-            "activations",
-            -activations,
-            f"one step of {limits.step_tokens:,} tokens and {rows:,} rows of logits",
-            "vllm-kv-planning",
-        ),
-        _item("runtime", -runtime, "driver context and collective buffers", "vllm-kv-planning"),
-    )
-    before = _capacity_items(site)
-    if site.settings.kv_pool_bytes is None:
-        before = (*before, _left_alone(site), *taken)
+    rank = rank_of(site, limits)
+    inside = site.version >= _GRAPHS_INSIDE
+    before = [*_capacity_items(site), *_taken_items(rank, limits, graphs_inside=inside)]
+    given = site.settings.kv_pool_bytes
+    if given is None:
+        before.insert(2, _left_alone(site))
         pool = sum(item.bytes for item in before)
     else:
-        pool = site.settings.kv_pool_bytes
-        before = (*before, *taken)
+        pool = given
         rest = pool - sum(item.bytes for item in before)
-        before = (*before, _item("not used", rest, "the pool was given", "vllm-kv-planning"))
+        before.append(_item("not used", rest, "the pool was given"))
     return Budget(
-        items=before,
-        weights_bytes=weights,
-        activations_bytes=activations,
-        runtime_bytes=runtime,
-        graphs_bytes=0,
+        items=tuple(before),
+        weights_bytes=rank.weights.total_bytes,
+        activations_bytes=rank.run.peak_bytes,
+        runtime_bytes=rank.outside_bytes,
+        graphs_bytes=rank.graphs_bytes if inside else 0,
         pool_bytes=pool,
+    )
+
+
+def rank_of(site: Site, limits: Limits) -> Rank:
+    """Return what a rank takes.
+
+    Parameters
+    ----------
+    site : Site
+        The model, or the pipeline stage of the rank; formats, device, flags and version.
+    limits : Limits
+        Most tokens and sequences of a step.
+
+    Returns
+    -------
+    Rank
+        Its weights, its profile run and what stands beside them.
+    """
+    layout, stage = site.execution.layout, site.model
+    eager = site.options.flag("enforce_eager") is True
+    conditions = Conditions(
+        execution=site.execution,
+        device=site.hardware.device,
+        version=site.version,
+        tokens=limits.step_tokens,
+        rows=min(limits.max_sequences, limits.step_tokens),
+    )
+    return Rank(
+        weights=loaded_weights(stage, site.execution, site.version),
+        run=profile_run(stage, conditions, stages=layout.pp),
+        outside_bytes=outside_bytes(site.hardware.device, layout, layout.pp, site.version),
+        graphs_bytes=0 if eager else graphs_bytes(stage, estimated=site.version >= _GRAPHS_INSIDE),
     )
 
 
@@ -104,8 +159,8 @@ def _capacity_items(site: Site) -> tuple[LineItem, ...]:
     device = site.hardware.device
     label, visible = device.vendor_capacity_bytes, device.capacity_bytes
     return (
-        _item("label capacity", label, "as the vendor prints it", "vllm-kv-planning"),
-        _item("driver", visible - label, "what a program does not see", "vllm-kv-planning"),
+        _item("label capacity", label, "as the vendor prints it"),
+        _item("driver", visible - label, "what a program does not see"),
     )
 
 
@@ -115,10 +170,59 @@ def _left_alone(site: Site) -> LineItem:
     return _item(
         "left alone",
         requested - visible,
-        f"total · (1 - gpu_memory_utilization) = {visible:,} · (1 - {share:g})",
-        "vllm-kv-planning",
+        f"total · (1 - gpu_memory_utilization) = {visible:,} · (1 - {share:g}); the driver context "
+        "and whatever vLLM does not count stand here",
+        versions="default 0.92 from 0.21 on, 0.90 before",
     )
 
 
-def _item(name: str, size: int, rule: str, source: str) -> LineItem:
-    return LineItem(name=name, bytes=size, rule=rule, versions="all", source=source)
+def _taken_items(rank: Rank, limits: Limits, *, graphs_inside: bool) -> tuple[LineItem, ...]:
+    weights, run = rank.weights, rank.run
+    rows = min(limits.max_sequences, limits.step_tokens)
+    shown = format_bytes(rank.graphs_bytes)
+    return (
+        _item("weights", -weights.stored_bytes, "stored tensors of the fullest rank"),
+        _item(
+            "kernel padding", -weights.padding_bytes, "experts padded for mxfp4 kernels",
+            source="vllm-mxfp4",
+        ),
+        _item(
+            "allocator", -weights.rounding_bytes, "blocks in steps of 2 MiB for 10 MiB and more",
+            source="pytorch-allocator",
+        ),
+        _item(
+            "rotary tables", -weights.rotary_bytes,
+            "positions · rotated elements · stream, for each kind of rotation",
+            source="vllm-rotary",
+        ),
+        _item(
+            "activations",
+            -run.peak_bytes,
+            f"{format_bytes(run.kept_bytes)} kept + max({limits.step_tokens:,} tokens through "
+            f"{run.widest}: {format_bytes(run.forward_bytes)}, {rows:,} rows sampled: "
+            f"{format_bytes(run.sampler_bytes)})",
+            source="vllm-profile-run",
+        ),
+        _item(
+            "outside PyTorch", -rank.outside_bytes, "libraries and collectives, fitted",
+            source="vllm-start-up-logs",
+        ),
+        _item(
+            "CUDA graphs",
+            -rank.graphs_bytes if graphs_inside else 0,
+            f"{shown} by layers, fitted" + ("" if graphs_inside else "; in what is left alone"),
+            source="vllm-start-up-logs",
+            versions="inside the budget from 0.21 on",
+        ),
+    )  # fmt: skip
+
+
+def _item(
+    name: str,
+    size: int,
+    rule: str,
+    *,
+    source: str = "vllm-memory-budget",
+    versions: str = "all",
+) -> LineItem:
+    return LineItem(name=name, bytes=size, rule=rule, versions=versions, source=source)
