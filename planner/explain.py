@@ -151,6 +151,7 @@ def _pool(plan: Plan) -> Explanation:
         "activations": int(memory.activations_bytes),
         "runtime": memory.runtime_bytes,
         "graphs": memory.graphs_bytes,
+        "left alone": int(memory.reserve_bytes),
     }
     return Explanation(
         figure="engine.cache_pool_bytes",
@@ -338,6 +339,7 @@ EXPLAIN: Mapping[str, Explain] = {
             "activations_bytes",
             "runtime_bytes",
             "graphs_bytes",
+            "reserve_bytes",
             "total_bytes",
         )
     },

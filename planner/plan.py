@@ -10,6 +10,7 @@ from planner.cost.limits import Limit, largest_context, most_sequences
 from planner.cost.memory import MemoryUse
 from planner.cost.roofline import OperationCost, StepCost, step_cost
 from planner.deployment import Deployment, resolve
+from planner.engines.ideal import ideal_answer
 from planner.errors import UnknownNameError
 from planner.explain import EXPLAIN
 from planner.explanation import Explanation
@@ -233,6 +234,7 @@ class Plan:
             "activations_bytes": int(memory.activations_bytes),
             "runtime_bytes": memory.runtime_bytes,
             "graphs_bytes": memory.graphs_bytes,
+            "reserve_bytes": int(memory.reserve_bytes),
             "total_bytes": int(memory.total_bytes),
             "capacity_bytes": self.capacity_bytes,
         }
@@ -256,19 +258,14 @@ class Plan:
         return self.cache_pool_bytes / size if size else None
 
     def _engine(self) -> dict[str, Any]:
-        concurrency = self.max_concurrency
-        context = self.deployment.load.context
-        tokens = None if concurrency is None else int(concurrency * context)
-        return {
-            "name": "ideal",
-            "version": None,
-            "cache_pool_bytes": self.cache_pool_bytes,
-            "block_tokens": 1,
-            "blocks": tokens,
-            "reported_cache_tokens": tokens,
-            "max_concurrency": concurrency,
-            "max_context_tokens": self.largest_context.value,
-        }
+        if self.deployment.allocation is not None:
+            return self.deployment.allocation.to_dict()
+        return ideal_answer(
+            pool_bytes=self.cache_pool_bytes,
+            concurrency=self.max_concurrency,
+            context=self.deployment.load.context,
+            longest=self.largest_context.value,
+        )
 
     def _capacity(self) -> dict[str, Any]:
         return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from planner.software import SOFTWARE
 from planner.sources import Source
 
 REFERENCES: dict[str, Source] = {
@@ -403,5 +404,6 @@ REFERENCES: dict[str, Source] = {
         date="2023",
         locator="stripedhyena/model.py and engine.py, commits 1746a0d4 and f2f623d6",
     ),
+    **SOFTWARE,
 }
 """Publications that formulas in the engine rest on, by id."""

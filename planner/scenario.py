@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from planner.engines import EngineSettings
 from planner.hardware import Hardware
 from planner.model import Model
 
@@ -39,8 +40,11 @@ class Scenario:
         Sequences in flight over all replicas. [1]
     isl, osl : int, optional
         Prompt and output lengths; the prompt fills the context without them. [tokens]
-    max_num_batched_tokens : int
-        Most tokens in one step; longer prompts are read in chunks. [tokens]
+    max_num_batched_tokens : int, optional
+        Most tokens in one step, longer prompts being read in chunks; the engine's default without
+        it, 8,192 without an engine. [tokens]
+    engine : EngineSettings, optional
+        The engine and its flags; caches are contiguous and nothing is set aside without one.
     mtp : bool
         Whether the layers for multi-token prediction are loaded, and run once per step.
     images : int
@@ -65,7 +69,8 @@ class Scenario:
     sequences: int = 1
     isl: int | None = None
     osl: int | None = None
-    max_num_batched_tokens: int = DEFAULT_STEP_TOKENS
+    max_num_batched_tokens: int | None = None
+    engine: EngineSettings | None = None
     mtp: bool = False
     images: int = 0
     image_tokens: int | None = None

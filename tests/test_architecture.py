@@ -22,6 +22,7 @@ RANKS = {
     "exits": 0,
     "explanation": 0,
     "references": 0,
+    "software": 0,
     "sources": 0,
     "spec_folders": 0,
     "units": 0,

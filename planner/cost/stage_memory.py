@@ -24,6 +24,7 @@ class MemoryUse:
     activations_bytes: Numeric
     runtime_bytes: int
     graphs_bytes: int = 0
+    reserve_bytes: Numeric = 0
 
     @property
     def total_bytes(self) -> Numeric:
@@ -34,6 +35,7 @@ class MemoryUse:
             + self.activations_bytes
             + self.runtime_bytes
             + self.graphs_bytes
+            + self.reserve_bytes
         )
 
 
@@ -218,7 +220,8 @@ class StageMemory:
             ),
             "activations_bytes": lambda: self._explain_activations(context, sequences),
             "runtime_bytes": lambda: self.runtime.explain(self.layout.joined_devices),
-            "graphs_bytes": _explain_graphs,
+            "graphs_bytes": lambda: _explain_none("graphs_bytes", "Memory of captured CUDA graphs"),
+            "reserve_bytes": lambda: _explain_none("reserve_bytes", "Memory left alone on purpose"),
             "total_bytes": lambda: self._explain_total(context, sequences),
         }
         return explain[figure]()
@@ -353,10 +356,10 @@ def explain_cache(
     )
 
 
-def _explain_graphs() -> Explanation:
+def _explain_none(figure: str, what: str) -> Explanation:
     return Explanation(
-        figure="graphs_bytes",
-        meaning="Memory of captured CUDA graphs; belongs to an engine, none is modelled here.",
+        figure=figure,
+        meaning=f"{what}; belongs to an engine, and none was named.",
         formula="0",
         substituted="0",
         value=0,

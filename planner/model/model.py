@@ -54,8 +54,8 @@ class Model:
         What ``usable_context`` rests on, where it is known.
     checkpoint : Checkpoint
         How the published weights are stored.
-    hf_id : str or None
-        Name on Hugging Face.
+    architecture, hf_id : str or None
+        Class that the configuration names, by which engines run it; name on Hugging Face.
     aliases : tuple of str
         Further Hugging Face names of the same architecture.
     sources : mapping
@@ -63,8 +63,7 @@ class Model:
     warnings : tuple of str
         What the reader of the description should know.
     mtp : tuple of Layer
-        Layers for multi-token prediction that the checkpoint brings beside the stack: counted
-        apart, and no part of it unless :meth:`with_mtp` puts them there.
+        Layers for multi-token prediction, counted apart; :meth:`with_mtp` puts them in the stack.
     first_layer : int
         Place of ``layers[0]`` in the whole stack: 0 but for a later pipeline stage. [1]
     first, last : bool
@@ -83,6 +82,7 @@ class Model:
     towers: tuple[Tower, ...] = ()
     positions: Positions | None = None
     checkpoint: Checkpoint = AS_PUBLISHED
+    architecture: str | None = None
     hf_id: str | None = None
     aliases: tuple[str, ...] = ()
     sources: Mapping[str, Source] = field(default_factory=dict)

@@ -27,6 +27,7 @@ LABELS: Mapping[str, str] = {
     "memory.per_device.activations_bytes": "Activations",
     "memory.per_device.runtime_bytes": "Runtime",
     "memory.per_device.graphs_bytes": "Graphs",
+    "memory.per_device.reserve_bytes": "Left alone by the engine",
     "memory.per_device.total_bytes": "Total",
     "memory.per_device.capacity_bytes": "Capacity",
     "engine.cache_pool_bytes": "Room for caches",
