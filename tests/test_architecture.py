@@ -37,6 +37,7 @@ RANKS = {
     "crossovers": 5,
     "deployment": 5,
     "explain": 5,
+    "operation_table": 5,
     "palette": 5,
     "plan": 5,
     "scenario": 5,

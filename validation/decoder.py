@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from planner.cost.shapes import NoModelError
 from planner.model import Execution, Model
 from planner.model.embedding import Embedding, Head
 from planner.model.feed_forward import Dense, MixtureOfExperts
@@ -19,7 +20,6 @@ from planner.model.norm import Norm
 from planner.model.part import Part
 from validation.allocation import cache_tensors, dtype_of, filled
 from validation.blocks import AttentionBlock, Caches, DenseBlock, MixtureBlock, NormBlock, Rotation
-from validation.operations import NoModelError
 from validation.state_space_block import StateSpaceBlock
 
 _BLOCKS: dict[type, Callable[..., nn.Module]] = {

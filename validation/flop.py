@@ -12,13 +12,13 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from planner.cost.shapes import Shape, execution_of
 from planner.model import Execution, Model, Operation, Step
 from planner.model.cache import StateCache
 from planner.model.mixers.attention import Attention, causal_pairs
 from planner.model.mixers.state_space import Mamba2
 from validation.decoder import Decoder
 from validation.entries import Check
-from validation.operations import Shape, execution_of
 from validation.reduction import model_of
 
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from planner.cost.shapes import execution_of
 from planner.errors import PlannerError, ScenarioError
 from planner.hardware import Device, load_device
 from validation.entries import Row
-from validation.operations import execution_of
 from validation.predict import Forecast, device_of, forecast
 from validation.record import Record
 from validation.reduction import model_of
