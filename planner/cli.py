@@ -342,6 +342,31 @@ def devices_command(form: str, output: str | None) -> int:
     return OK
 
 
+@cli.command("predict")
+@click.argument("table", type=click.Path(dir_okay=False))
+@click.option("-d", "--device", help="Device of rows that name none.")
+@_output_option
+def predict_command(table: str, device: str | None, output: str | None) -> int:
+    """Add predicted times with their bands to TABLE, a CSV file of operations."""
+    from planner.operation_table import (
+        predict_table,
+        read_operation_table,
+        reasons_of,
+        table_text,
+    )
+
+    operations = read_operation_table(Path(table))
+    times = predict_table(operations, device)
+    lacking = 0
+    for reason, rows, line in reasons_of(times):
+        lacking += rows
+        click.echo(f"{rows:,} rows not predicted, first in line {line}: {reason}", err=True)
+    if lacking == operations.rows:
+        return BAD_INPUT
+    _write(table_text(operations, times).rstrip("\n"), output)
+    return OK
+
+
 @cli.command("lint")
 def lint_command() -> int:
     """Check every specification: figures cited, sources used, counts exact."""

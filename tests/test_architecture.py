@@ -41,6 +41,7 @@ RANKS = {
     "explain": 5,
     "fleet": 5,
     "layouts": 5,
+    "operation_table": 5,
     "palette": 5,
     "plan": 5,
     "scenario": 5,

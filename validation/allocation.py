@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import torch
 
+from planner.cost.shapes import NoModelError
 from planner.errors import ScenarioError
 from planner.model import Execution, Model, Tensor
 from planner.model.cache import Cache, StateCache, TokenCache
 from planner.model.latent_cache import LatentCache
 from planner.model.storage import Format, WeightScheme
-from validation.operations import NoModelError
 
 # The profiler tells of every allocation on the host; its own log line at each start is noise.
 os.environ.setdefault("KINETO_LOG_LEVEL", "99")

@@ -8,11 +8,11 @@ from typing import Any
 
 from planner.cost.links import Links
 from planner.cost.roofline import OperationCost, operation_cost
+from planner.cost.shapes import Counted, NoModelError, operations_of, reading, step_of
 from planner.hardware import Device, Link, load_device
 from planner.model import Execution, Model
 from planner.units import format_bytes, format_seconds, format_si
 from validation.entries import Ceilings, Environment, Prediction
-from validation.operations import Counted, NoModelError, operations_of, reading, step_of
 
 Shape = Mapping[str, Any]
 

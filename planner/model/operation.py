@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from planner.arrays import Numeric
+from planner.arrays import Numeric, maximum
 from planner.model.execution import Execution
 from planner.model.tensor import Tensor
 
@@ -169,7 +169,7 @@ def elementwise(
         output_bytes=tokens * write_width * size,
         shape={
             "tokens": tokens,
-            "width": max(read_width, write_width),
+            "width": maximum(read_width, write_width),
             "total_bytes": tokens * (read_width + write_width) * size,
         },
     )

@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from planner import load_model  # noqa: E402
+from planner.cost.shapes import NoModelError, execution_of  # noqa: E402
 from planner.importers import import_config, model_ids  # noqa: E402
 from planner.model import Layout, Model, Step  # noqa: E402
 from planner.model.mixers.linear_delta import GatedDeltaNet  # noqa: E402
@@ -24,7 +25,6 @@ from validation.checkpoint import FOLDER, configuration  # noqa: E402
 from validation.decoder import Decoder  # noqa: E402
 from validation.flop import check_flop, counted_flop, model_flop  # noqa: E402
 from validation.memory import CHECKS  # noqa: E402
-from validation.operations import NoModelError, execution_of  # noqa: E402
 from validation.reduction import cut  # noqa: E402
 
 pytestmark = pytest.mark.oracle
