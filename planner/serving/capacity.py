@@ -7,13 +7,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from functools import cached_property
+from math import erfc, exp, sqrt
+
 import numpy as np
 
 from planner.serving.load_shape import LoadShape
-from planner.serving.operating_curve import OperatingCurve, operating_curve
+from planner.serving.operating_curve import Arriving, OperatingCurve, operating_curve
 from planner.serving.paged_pool import CachePool
 from planner.serving.replica import ReplicaSettings
 from planner.serving.step_times import StepTimes
+
+
+IN_STEP_CV2 = 1e-3
+"""Outputs more equal than this keep users in step: they end, and come again, together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,9 +32,9 @@ class Capacity:
     concurrency : float
         Sequences in flight, decoding or being read. [1]
     concurrency_limit : float
-        Most that slots and pool admit. [1]
-    limited_by : {"slots", "pool"}
-        Which of the two is less.
+        Most that slots, pool and the tokens of a step admit. [1]
+    limited_by : {"slots", "pool", "tokens"}
+        Which of the three is least.
     rate_per_s, most_rate_per_s : float
         Requests completed, and the most that could be. [1/s]
     utilisation : float
@@ -96,73 +103,121 @@ def pool_limit(shape: LoadShape, pool: CachePool) -> float:
     return max(room / resident_blocks(shape, pool), 1.0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+def tokens_limit(shape: LoadShape, max_num_batched_tokens: int) -> float:
+    """Return the batch at which every step is full of tokens.
+
+    Parameters
+    ----------
+    shape : LoadShape
+        The load.
+    max_num_batched_tokens : int
+        Most tokens in one step. [tokens]
+
+    Returns
+    -------
+    float
+        Prompts bring so many tokens for each decode step of a request, and no step has room for
+        more; exact where prompts can be cut anywhere, as chunked prefill does. [1]
+    """
+    steps = shape.decode_steps
+    return max_num_batched_tokens * steps / (steps + float(shape.new_tokens.mean()))
+
+
+def rereads_bound(shape: LoadShape) -> float:
+    r"""Return how often a sequence is put back at most while the pool is full.
+
+    .. math::
+        \frac{O}{P} \left(1 - e^{-P / O}\right)
+
+    After an admission the free room lies anywhere between nothing and a prompt; the pool overflows
+    where growth until the next end, exponential with mean ``O``, exceeds it. An upper bound: equal
+    outputs end more regularly.
+
+    Parameters
+    ----------
+    shape : LoadShape
+        The load.
+
+    Returns
+    -------
+    float
+        Times per request. [1]
+    """
+    prompt, output = float(shape.new_tokens.mean()), max(shape.decode_steps, 1e-9)
+    return output / prompt * (1 - exp(-prompt / output))
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReplicaCapacity:
     """The closed form of one replica under one kind of load.
 
     Parameters
     ----------
+    times : StepTimes
+        Seconds of its steps.
     shape : LoadShape
         What it is asked.
     settings : ReplicaSettings
         How it schedules.
-    held : OperatingCurve
-        With the batch held, as in a closed loop or under overload.
-    open : OperatingCurve
-        With the batch fluctuating, as under open arrivals.
     """
 
+    times: StepTimes
     shape: LoadShape
     settings: ReplicaSettings
-    held: OperatingCurve
-    open: OperatingCurve
 
-    @classmethod
-    def of(cls, times: StepTimes, shape: LoadShape, settings: ReplicaSettings) -> ReplicaCapacity:
-        """Return the closed form of a replica.
+    @cached_property
+    def held(self) -> OperatingCurve:
+        """With the batch held, as by users who wait, or under overload."""
+        return self._curve("together" if self.shape.output_cv2 < IN_STEP_CV2 else "apart")
 
-        Parameters
-        ----------
-        times : StepTimes
-            Seconds of its steps.
-        shape : LoadShape
-            What it is asked.
-        settings : ReplicaSettings
-            How it schedules.
+    @cached_property
+    def open(self) -> OperatingCurve:
+        """Under open arrivals."""
+        return self._curve("open")
 
-        Returns
-        -------
-        ReplicaCapacity
-            Ready for any rate or number of users.
-        """
-        held, fluctuating = (
-            operating_curve(
-                times,
-                shape,
-                max_num_batched_tokens=settings.max_num_batched_tokens,
-                max_batch=settings.max_num_seqs,
-                fluctuating=moves,
-            )
-            for moves in (False, True)
+    @cached_property
+    def crowded(self) -> OperatingCurve:
+        """With the batch held by a full pool, which puts sequences back."""
+        return self._curve("apart", rereads_bound(self.shape))
+
+    def _curve(self, arrivals: Arriving, rereads: float = 0.0) -> OperatingCurve:
+        return operating_curve(
+            self.times,
+            self.shape,
+            max_num_batched_tokens=self.settings.max_num_batched_tokens,
+            max_batch=self.settings.max_num_seqs,
+            arrivals=arrivals,
+            rereads=rereads,
         )
-        return cls(shape=shape, settings=settings, held=held, open=fluctuating)
+
+    @cached_property
+    def _limits(self) -> dict[str, float]:
+        step = tokens_limit(self.shape, self.settings.max_num_batched_tokens)
+        batch = min(step, self.settings.max_num_seqs)
+        return {
+            "slots": float(self.settings.max_num_seqs),
+            "pool": pool_limit(self.shape, self.settings.pool),
+            "tokens": float(self.held.at("in_flight", batch)) if step == batch else float("inf"),
+        }
 
     @property
     def concurrency_limit(self) -> float:
         """Most sequences in flight. [1]."""
-        return min(self.settings.max_num_seqs, pool_limit(self.shape, self.settings.pool))
+        return min(self._limits.values())
 
     @property
     def limited_by(self) -> str:
-        """Whether slots or the pool bind."""
-        pool = pool_limit(self.shape, self.settings.pool)
-        return "pool" if pool < self.settings.max_num_seqs else "slots"
+        """What binds: slots, the pool, or the tokens of a step."""
+        return min(self._limits, key=lambda name: self._limits[name])
+
+    def _saturated(self) -> OperatingCurve:
+        return self.crowded if self.limited_by == "pool" else self.held
 
     @property
     def most_rate_per_s(self) -> float:
         """Requests completed when everything admitted is in flight. [1/s]."""
-        batch = self.held.batch_in_flight(self.concurrency_limit)
-        return float(self.held.at("rate_per_s", batch))
+        curve = self._saturated()
+        return float(curve.at("rate_per_s", curve.batch_in_flight(self.concurrency_limit)))
 
     def at_rate(self, rate_per_s: float, *, cv2: float = 1.0) -> Capacity:
         """Return what the replica does under open arrivals.
@@ -182,7 +237,9 @@ class ReplicaCapacity:
         most = self.most_rate_per_s
         load = rate_per_s / most
         if load >= 1:
-            return self._capacity(self.held, self.concurrency_limit, most, load, float("inf"))
+            return self._capacity(
+                self._saturated(), self.concurrency_limit, most, load, float("inf")
+            )
         batch = float(self.open.batch_at_rate(rate_per_s))
         flight = batch + rate_per_s * float(self.open.at("reading_s", batch))
         flight = min(flight, self.concurrency_limit)
@@ -230,7 +287,8 @@ class ReplicaCapacity:
         nodes = np.minimum(curve.in_flight, limit)
         thinking = curve.rate_per_s * think_s
         flight = float(np.interp(users, nodes + thinking, nodes))
-        flight = min(flight, limit)
+        if flight >= limit:
+            flight, curve = limit, self._saturated()
         rate = float(curve.at("rate_per_s", curve.batch_in_flight(flight)))
         waiting = max(users - flight - rate * think_s, 0.0) if flight >= limit else 0.0
         most = self.most_rate_per_s
@@ -267,8 +325,6 @@ class ReplicaCapacity:
         spread = self.shape.resident_std_tokens / pool.block_tokens
         std = np.sqrt(max(flight, 1e-9) * (mean**2 + spread**2))
         excess = (pool.blocks - flight * mean) / std
-        from math import erfc, sqrt
-
         chance = 0.5 * erfc(float(excess) / sqrt(2))
         return chance, min(flight * mean / pool.blocks, 1.0)
 

@@ -14,6 +14,7 @@ the steps that carry it. Every figure of a replica is read off this curve.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ from planner.serving.step_times import StepTimes
 Floats = NDArray[np.float64]
 LEAST_BATCH = 1e-3
 _ROUNDS = 4
+Arriving = Literal["apart", "together", "open"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +115,8 @@ def operating_curve(
     *,
     max_num_batched_tokens: int,
     max_batch: int,
-    fluctuating: bool = False,
+    arrivals: Arriving = "apart",
+    rereads: float = 0.0,
 ) -> OperatingCurve:
     """Return the curve of a replica.
 
@@ -127,9 +130,13 @@ def operating_curve(
         Most tokens in one step. [tokens]
     max_batch : int
         Last node of the curve. [1]
-    fluctuating : bool
-        Whether the batch is the mean of a Poisson number, as under open arrivals: a request then
-        sees one sequence more than the mean, itself. Without it the batch is held.
+    arrivals : {"apart", "together", "open"}
+        How requests come: as others end at different times, all at once again and again, or
+        whether or not others end. Under open arrivals the batch is the mean of a Poisson number:
+        a request sees one sequence more than the mean, itself, and the prompts that came while its
+        own was read.
+    rereads : float
+        How often a prompt is read again because its sequence was put back. [1]
 
     Returns
     -------
@@ -137,25 +144,29 @@ def operating_curve(
         The prompt's part is iterated with the number of prompts that share a step.
     """
     batch = np.unique(np.concatenate([np.geomspace(LEAST_BATCH, 1, 7), _whole(max_batch)]))
-    seen = batch + 1 if fluctuating else np.maximum(batch, 1.0)
+    seen = batch + 1 if arrivals == "open" else np.maximum(batch, 1.0)
     decode_s = np.asarray(times.decode_time_s(seen, shape.resident_tokens))
     steps = max(shape.decode_steps, 1e-9)
-    sharing = np.ones_like(batch)
+    most_sharing = max(max_num_batched_tokens / float(shape.new_tokens.mean()), 1.0)
+    sharing = np.clip(batch if arrivals == "together" else 1.0, 1.0, most_sharing) + 0 * batch
+    chunks = float(np.maximum(shape.new_tokens / max_num_batched_tokens, 1.0).mean())
     for _ in range(_ROUNDS):
         prompt_s = _prompt_s(times, shape, seen, sharing, max_num_batched_tokens)
-        rate = 1 / (steps * decode_s / batch + prompt_s)
+        reading_s = sharing * prompt_s + chunks * decode_s
+        work_s = steps * decode_s / batch + (1 + rereads) * prompt_s
+        met = reading_s * prompt_s / batch if arrivals == "open" else 0 * batch
+        rate = 2 / (work_s + np.sqrt(work_s**2 + 4 * met))
         step_s = batch / (rate * steps)
-        sharing = _sharing(shape, rate * step_s, max_num_batched_tokens)
+        if arrivals != "together":
+            sharing = np.clip(_together(rate * step_s), 1.0, most_sharing)
     rate = np.maximum.accumulate(rate)
-    chunks = _chunks(shape, max_num_batched_tokens)
-    carried = np.maximum(sharing, 1.0) * prompt_s / chunks + decode_s * (batch >= 0)
-    full = np.asarray(times.weights_time_s(max_num_batched_tokens)) + decode_s
-    full_s = full - np.asarray(times.weights_time_s(seen))
+    weights_s = np.asarray(times.weights_time_s(np.add(seen, max_num_batched_tokens)))
+    full_s = weights_s + decode_s - np.asarray(times.weights_time_s(seen))
     return OperatingCurve(
         batch=batch,
         rate_per_s=rate,
         tpot_s=batch / (rate * steps),
-        reading_s=chunks * carried,
+        reading_s=reading_s,
         step_s=step_s,
         full_step_s=full_s,
     )
@@ -163,11 +174,6 @@ def operating_curve(
 
 def _whole(most: int) -> Floats:
     return np.unique(np.rint(np.geomspace(1, max(most, 2), 48)))
-
-
-def _chunks(shape: LoadShape, most: int) -> float:
-    """Mean steps that carry a prompt. [1]."""
-    return float(np.maximum(shape.new_tokens / most, 1.0).mean())
 
 
 def _prompt_s(
@@ -185,11 +191,9 @@ def _prompt_s(
     return np.asarray((weights_s + attention_s).mean(axis=1))
 
 
-def _sharing(shape: LoadShape, per_step: Floats, most: int) -> Floats:
-    """Prompts that share a step, given how many come in the time of a step. [1]."""
-    together = per_step / -np.expm1(-np.maximum(per_step, 1e-12))
-    mean = float(shape.new_tokens.mean())
-    return np.clip(together, 1.0, max(most / mean, 1.0))
+def _together(per_step: Floats) -> Floats:
+    """Prompts in a step that carries any, where they come at random. [1]."""
+    return np.asarray(per_step / -np.expm1(-np.maximum(per_step, 1e-12)))
 
 
 __all__ = ["OperatingCurve", "operating_curve"]
