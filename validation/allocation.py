@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -14,7 +15,8 @@ from planner.errors import ScenarioError
 from planner.model import Execution, Model, Tensor
 from planner.model.cache import Cache, StateCache, TokenCache
 from planner.model.latent_cache import LatentCache
-from planner.model.storage import Format, WeightScheme
+from planner.model.placement import stored_tensors
+from planner.model.storage import BF16, Format, WeightScheme, stored_matrices
 
 # The profiler tells of every allocation on the host; its own log line at each start is noise.
 os.environ.setdefault("KINETO_LOG_LEVEL", "99")
@@ -92,31 +94,45 @@ Stored = tuple[tuple[int, ...], torch.dtype]
 
 
 def _matrix_parts(fmt: Format, rows: int, columns: int) -> Iterator[Stored]:
-    """What is kept of one matrix, or of one vector: elements, block scales, matrix scales."""
-    if fmt.is_scalar:
+    """What is kept of one matrix, or of one vector: elements, and every kind of scale."""
+    if fmt.name in _SCALARS and fmt.is_scalar:
         yield (rows, columns), dtype_of(fmt)
         return
-    if fmt.bits == 8:
+    high, wide = (1, rows * columns) if fmt.flat else (rows, columns)
+    block_rows, block_columns = fmt.block_rows or high, fmt.block_columns or wide
+    blocks = (-(-high // block_rows), -(-wide // block_columns))
+    number = blocks[0] * blocks[1]
+    stored = number * block_rows * block_columns if fmt.padded else rows * columns
+    if fmt.bits == 8 and not fmt.padded:
         yield (rows, columns), torch.int8 if fmt.precision == "int8" else torch.float8_e4m3fn
     else:
-        yield (-(-rows * columns * fmt.bits // 8),), torch.uint8
-    if fmt.scale_bytes:
-        block_rows, block_columns = fmt.block_rows or rows, fmt.block_columns or columns
-        blocks = (-(-rows // block_rows), -(-columns // block_columns))
-        yield (*blocks, fmt.scale_bytes), torch.uint8
-    if fmt.matrix_bytes:
-        yield (fmt.matrix_bytes,), torch.uint8
+        yield (math.ceil(stored * fmt.bits / 8),), torch.uint8
+    outer = -(-number // fmt.outer_blocks) if fmt.outer_blocks else 0
+    beside: tuple[tuple[int, ...], ...] = (
+        (*blocks, fmt.scale_bytes)
+        if isinstance(fmt.scale_bytes, int)
+        else (math.ceil(number * fmt.scale_bytes),),
+        (outer, fmt.outer_bytes),
+        (rows, fmt.row_bytes),
+        (columns, fmt.column_bytes),
+        (fmt.matrix_bytes,),
+    )
+    yield from ((shape, torch.uint8) for shape in beside if math.prod(shape))
 
 
 def _stored_shapes(tensor: Tensor, scheme: WeightScheme) -> Iterator[Stored]:
-    """What a checkpoint keeps of one tensor: of each matrix of a stack, the same."""
+    """What a checkpoint keeps of one tensor: of each matrix that it stores apart, the same."""
     fmt = scheme.format_of(tensor)
+    if fmt.is_scalar and fmt.name not in _SCALARS:
+        yield (math.ceil(tensor.elements * fmt.bits / 8),), torch.uint8
+        return
     if fmt.is_scalar or len(tensor.shape) < 2:
         yield tensor.shape, dtype_of(fmt if fmt.is_scalar else scheme.base)
         return
     *stack, rows, columns = tensor.shape
-    for shape, dtype in _matrix_parts(fmt, rows, columns):
-        yield (*stack, *shape), dtype
+    fused = stored_matrices(tensor)
+    for shape, dtype in _matrix_parts(fmt, rows // fused, columns):
+        yield (*stack, fused, *shape), dtype
 
 
 def weight_tensors(
@@ -138,10 +154,31 @@ def weight_tensors(
     torch.Tensor
         Elements, then scales, of each tensor of each layer.
     """
-    for _, tensor, count in model.tensors:
-        for shape, dtype in _stored_shapes(tensor.on_rank(execution.layout), execution.weights):
+    for _, tensor, count, scheme in stored_tensors(model, execution.weights):
+        for shape, dtype in _stored_shapes(tensor.on_rank(execution.layout), scheme):
             for _ in range(count):
                 yield filled(shape, dtype, device)
+
+
+def _vectors(
+    fmt: Format, width: int, size: tuple[int, ...], device: torch.device
+) -> Iterator[torch.Tensor]:
+    """Yield what is kept of so many vectors, with zeros."""
+    for shape, dtype in _matrix_parts(fmt, 1, width):
+        yield torch.zeros((*size, *shape[shape[0] == 1 :]), dtype=dtype, device=device)
+
+
+def _keys_and_values(
+    cache: TokenCache, execution: Execution, batch: int, tokens: int, device: torch.device
+) -> Iterator[torch.Tensor]:
+    """Yield keys and values; the newest in 16 bits where the format says so."""
+    fmt, heads = execution.cache, cache.heads.units_on_rank(execution.layout.tp)
+    newest = min(tokens, fmt.recent_tokens)
+    sides = ((fmt, cache.key_dim), (fmt.value_format or fmt, cache.value_dim))
+    for side, width in sides:
+        yield from _vectors(side, width, (batch, heads, tokens - newest), device)
+        if newest:
+            yield from _vectors(BF16, width, (batch, heads, newest), device)
 
 
 def cache_tensors(
@@ -173,24 +210,14 @@ def cache_tensors(
         A kind of cache that this has no tensors for yet.
     """
     tp = execution.layout.tp
-
-    def vectors(fmt: Format, width: int, *size: int) -> list[torch.Tensor]:
-        parts = _matrix_parts(fmt, 1, width)
-        return [
-            torch.zeros((*size, *shape[shape[0] == 1 :]), dtype=dtype, device=device)
-            for shape, dtype in parts
-        ]
-
     if isinstance(cache, LatentCache):
         fmt, entries = cache.format or execution.cache, int(cache.entries(context))
         if cache.packing is not None and fmt.precision == "fp8":
             packed = (batch, entries, cache.packing.vector_bytes(cache.dim))
             return (torch.zeros(packed, dtype=torch.uint8, device=device),)
-        return tuple(vectors(fmt, cache.dim, batch, entries))
+        return tuple(_vectors(fmt, cache.dim, (batch, entries), device))
     if isinstance(cache, TokenCache):
-        size = (batch, cache.heads.units_on_rank(tp), int(cache.tokens(context)))
-        keys = vectors(execution.cache, cache.key_dim, *size)
-        return (*keys, *vectors(execution.cache, cache.value_dim, *size))
+        return tuple(_keys_and_values(cache, execution, batch, int(cache.tokens(context)), device))
     if not isinstance(cache, StateCache):
         raise NoModelError("no tensors of this kind of cache yet", where="cache", got=cache.kind)
     width = sum(section.units_on_rank(tp) * section.width for section in cache.sections)

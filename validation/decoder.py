@@ -14,6 +14,7 @@ from planner.model import Execution, Model
 from planner.model.embedding import Embedding, Head
 from planner.model.feed_forward import Dense, MixtureOfExperts
 from planner.model.mixers.attention import Attention
+from planner.model.mixers.indexer import Indexer
 from planner.model.mixers.latent import LatentAttention
 from planner.model.mixers.linear_delta import GatedDeltaNet
 from planner.model.mixers.state_space import Mamba2
@@ -23,6 +24,7 @@ from validation.allocation import cache_tensors, dtype_of, filled
 from validation.blocks.attention import AttentionBlock
 from validation.blocks.feed_forward import DenseBlock, MixtureBlock
 from validation.blocks.gated_delta import GatedDeltaBlock
+from validation.blocks.indexer import IndexerBlock
 from validation.blocks.latent import LatentBlock
 from validation.blocks.norm import NormBlock
 from validation.blocks.positions import Caches, Positions
@@ -32,6 +34,7 @@ _BLOCKS: dict[type, Any] = {
     Attention: AttentionBlock,
     Dense: DenseBlock,
     GatedDeltaNet: GatedDeltaBlock,
+    Indexer: IndexerBlock,
     LatentAttention: LatentBlock,
     Mamba2: StateSpaceBlock,
     MixtureOfExperts: MixtureBlock,
@@ -202,5 +205,6 @@ class Decoder(nn.Module):
                 normed = block(x)
                 continue
             mixed = block(normed, kept, positions) if kept else block(normed)
-            x = normed = x + mixed
+            if mixed is not None:
+                x = normed = x + mixed
         return self.ends.logits(normed[:, -1])

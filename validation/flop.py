@@ -14,6 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from planner.cost.shapes import Shape, execution_of
 from planner.model import Execution, Model, Operation, Step
 from planner.model.mixers.attention import Attention
+from planner.model.mixers.latent import LatentAttention
 from planner.model.mixers.linear_delta import GatedDeltaNet
 from planner.model.mixers.pairs import causal_pairs, chunked_pairs
 from planner.model.mixers.state_space import Mamba2
@@ -66,8 +67,10 @@ def in_counters_convention(operation: Operation, part: Part, step: Step) -> floa
         The FLOP. [FLOP]
     """
     flop = float(operation.flop)
-    if operation.kind in ("attention_prefill", "mla_prefill"):
-        return float(flop / _pairs(part, step) * step.new_tokens**2)
+    if operation.kind in ("attention_prefill", "mla_prefill", "index_prefill"):
+        most = part.index_topk if isinstance(part, LatentAttention) else None
+        keys = min(int(step.new_tokens), most or int(step.new_tokens))
+        return float(flop / _pairs(part, step) * step.new_tokens * keys)
     if operation.kind != "state_space_prefill":
         return flop
     if isinstance(part, Mamba2):
@@ -80,6 +83,7 @@ def _pairs(part: Part, step: Step) -> float:
     if isinstance(part, Attention) and part.chunk is not None:
         return float(chunked_pairs(step.new_tokens, 0, part.chunk))
     window = part.window if isinstance(part, Attention) else None
+    window = part.index_topk if isinstance(part, LatentAttention) else window
     return float(causal_pairs(step.new_tokens, 0, window))
 
 

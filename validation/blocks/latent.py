@@ -1,4 +1,4 @@
-"""Multi-head latent attention: expanded for a prompt, absorbed for a single token."""
+"""Multi-head latent attention: expanded for a prompt, absorbed for a token or a selection."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from planner.model.norm import Norm
 from validation.blocks.norm import NormBlock
 from validation.blocks.positions import Caches, Positions
 
+_QUERIES_AT_ONCE = 64
+
 
 class LatentBlock(nn.Module):
-    """Latent attention over all keys, with its cache of latents.
+    """Latent attention over all keys or selected ones, with its cache of latents.
 
     Parameters
     ----------
@@ -29,7 +31,7 @@ class LatentBlock(nn.Module):
 
     BUILT = frozenset({
         "kind", "hidden", "query_heads", "q_lora_rank", "kv_lora_rank", "qk_nope_head_dim",
-        "qk_rope_head_dim", "v_head_dim", "bias", "rotary",
+        "qk_rope_head_dim", "v_head_dim", "index_topk", "bias", "rotary",
     })  # fmt: skip
 
     def __init__(self, part: LatentAttention, **where: Any) -> None:
@@ -68,7 +70,8 @@ class LatentBlock(nn.Module):
         """
         part, (latents,) = self.part, caches
         narrow, latent, shared = self.down(x).split(self.down_widths, dim=-1)
-        query = self.query(self.norms[0](narrow) if part.q_lora_rank else x)
+        narrow = self.norms[0](narrow) if part.q_lora_rank else x
+        query = self.query(narrow)
         query = query.unflatten(-1, (part.query_heads, -1)).transpose(1, 2)
         plain, turned = query.split((part.qk_nope_head_dim, part.qk_rope_head_dim), dim=-1)
         if part.rotary and part.qk_rope_head_dim:
@@ -77,7 +80,10 @@ class LatentBlock(nn.Module):
         fresh = torch.cat((self.norms[-1](latent), shared), dim=-1)
         seen = positions.cached + positions.new
         latents[:, positions.cached : seen] = fresh
-        if positions.new == 1:
+        if part.index_topk is not None:
+            chosen = positions.selection(narrow, part.index_topk)
+            attended = self._selected(plain, turned, latents[:, :seen], chosen, positions.ids)
+        elif positions.new == 1:
             attended = self._absorbed(plain, turned, latents[:, :seen])
         else:
             assert positions.cached == 0, "a prefill starts on an empty cache"
@@ -98,17 +104,43 @@ class LatentBlock(nn.Module):
             is_causal=True,
         )  # fmt: skip
 
-    def _absorbed(
-        self, plain: torch.Tensor, turned: torch.Tensor, latents: torch.Tensor
-    ) -> torch.Tensor:
-        """Attention on the latents themselves, one key and value for all heads."""
+    def _halves(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """The parts of the expansion that make keys and values, per head."""
         part = self.part
         weight = self.expand.weight.unflatten(0, (part.query_heads, -1))
         inward, outward = weight.split((part.qk_nope_head_dim, part.v_head_dim), dim=1)
-        query = torch.cat((plain @ inward, turned), dim=-1)
-        key = latents[:, None]
-        attended = functional.scaled_dot_product_attention(
-            query, key, key[..., : part.kv_lora_rank], scale=part.qk_head_dim**-0.5,
-            enable_gqa=True,
-        )  # fmt: skip
-        return attended @ outward.transpose(1, 2)
+        return inward, outward.transpose(1, 2)
+
+    def _absorbed(
+        self, plain: torch.Tensor, turned: torch.Tensor, latents: torch.Tensor
+    ) -> torch.Tensor:
+        """Attention on the latents themselves: each is read once for all heads."""
+        inward, outward = self._halves()
+        query = torch.cat((plain @ inward, turned), dim=-1)[:, :, 0]
+        scores = query @ latents.transpose(1, 2) * self.part.qk_head_dim**-0.5
+        weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(scores.dtype)
+        attended = weights @ latents[..., : self.part.kv_lora_rank]
+        return attended[:, :, None] @ outward
+
+    def _selected(
+        self,
+        plain: torch.Tensor,
+        turned: torch.Tensor,
+        latents: torch.Tensor,
+        chosen: torch.Tensor,
+        ids: torch.Tensor,
+    ) -> torch.Tensor:
+        """Absorbed attention of each query to keys of its own."""
+        inward, outward = self._halves()
+        query = torch.cat((plain @ inward, turned), dim=-1).transpose(1, 2)
+        found = []
+        for first in range(0, query.shape[1], _QUERIES_AT_ONCE):
+            some = slice(first, first + _QUERIES_AT_ONCE)
+            index = chosen[:, some]
+            keys = torch.stack([each[own] for each, own in zip(latents, index, strict=True)])
+            scores = query[:, some] @ keys.transpose(-1, -2) * self.part.qk_head_dim**-0.5
+            behind = index > ids[some, None]
+            scores = scores.masked_fill(behind[:, :, None], float("-inf"))
+            weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(scores.dtype)
+            found.append(weights @ keys[..., : self.part.kv_lora_rank])
+        return torch.cat(found, dim=1).transpose(1, 2) @ outward

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 
 Caches = tuple[torch.Tensor, ...]
 """What one part keeps of the tokens so far; changed in place."""
 
+Scores = Callable[[torch.Tensor], torch.Tensor]
+"""From what queries are made of to the scores of all keys, ``(batch, new_tokens, keys)``."""
+
 _ROTATION_BASE = 10_000.0
 
 
 class Positions:
-    """Positions of new tokens, with cosines and sines made once for all layers.
+    """Positions of new tokens, with what the layers of one step share: rotations, selections.
 
     Parameters
     ----------
@@ -29,6 +34,8 @@ class Positions:
         self.ids = torch.arange(cached, cached + new, device=device)
         self._dtype = dtype
         self._rotations: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+        self.scores: Scores | None = None
+        self._selection: torch.Tensor | None = None
 
     def _rotation(self, width: int) -> tuple[torch.Tensor, torch.Tensor]:
         if width not in self._rotations:
@@ -57,6 +64,31 @@ class Positions:
         first, second, rest = x[..., :half], x[..., half : 2 * half], x[..., 2 * half :]
         turned = (first * cosine - second * sine, second * cosine + first * sine)
         return torch.cat((*turned, rest), dim=-1)
+
+    def selection(self, latent: torch.Tensor, most: int) -> torch.Tensor:
+        """Return which keys each new token attends to.
+
+        Parameters
+        ----------
+        latent : torch.Tensor
+            What queries are made of, ``(batch, new_tokens, width)``.
+        most : int
+            How many keys at most. [tokens]
+
+        Returns
+        -------
+        torch.Tensor
+            Indices ``(batch, new_tokens, keys)``; those of an earlier layer where no indexer has
+            spoken since. Where a token has fewer keys before it, some lie behind it.
+        """
+        if self.scores is not None:
+            scores, self.scores = self.scores(latent), None
+            keys = scores.shape[-1]
+            seen = band(self.new, keys, None, scores.device)
+            scores = scores.masked_fill(~seen, float("-inf"))
+            self._selection = scores.topk(min(most, keys), dim=-1).indices
+        assert self._selection is not None, "an indexer stands before the first selection"
+        return self._selection
 
 
 def band(
