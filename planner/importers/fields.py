@@ -9,6 +9,7 @@ from planner.errors import SpecError, UnsupportedConfigError, printable
 
 _MOST_LISTED = 12
 _NAME_CHARACTERS = 80
+_TOKEN_IDS = ("_token_id", "_token_ids", "_token_index")
 MISSING = object()
 
 
@@ -316,7 +317,7 @@ class Fields:
         Parameters
         ----------
         harmless : frozenset of str
-            Fields to leave out, wherever they stand.
+            Fields to leave out, wherever they stand; ids of tokens are left out by their names.
 
         Returns
         -------
@@ -335,7 +336,7 @@ class Fields:
         own = [
             (self._prefix + printable(name, _NAME_CHARACTERS), value)
             for name, value in self._data.items()
-            if name not in known
+            if name not in known and not name.endswith(_TOKEN_IDS)
         ]
         inner = [pair for section in self._sections.values() for pair in section._left(harmless)]
         return own + inner

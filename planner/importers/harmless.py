@@ -18,16 +18,8 @@ _TRAINING = """
     aux_loss_alpha
 """
 _TOKENS = """
-    bos_token_id eos_token_id pad_token_id sep_token_id unk_token_id
-    image_token_index image_token_id video_token_index video_token_id audio_token_index
-    audio_token_id vision_start_token_id vision_end_token_id vision_token_id boi_token_index
-    boi_token_id image_start_token_id image_end_token_id video_start_token_id
-    video_end_token_id media_placeholder_token_id video_placeholder
-    use_unified_vision_chunk eoi_token_index eoi_token_id boa_token_id eoa_token_id
-    eoa_token_index ignore_index
-    mask_token_id forced_bos_token_id forced_eos_token_id prefix begin_suppress_tokens
-    suppress_tokens bad_words_ids tokenizer_class cls_token_id eod_token_id
-    decoder_start_token_id
+    video_placeholder use_unified_vision_chunk ignore_index prefix begin_suppress_tokens
+    suppress_tokens bad_words_ids tokenizer_class
 """
 _GENERATION = """
     do_sample temperature top_k top_p typical_p repetition_penalty length_penalty num_beams

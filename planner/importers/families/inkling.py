@@ -56,7 +56,6 @@ def read_with_tower(config: Config) -> Architecture:
     SpecError
         A figure is missing or unusable.
     """
-    config.ignore("image_token_id")
     return read_multimodal(config, INKLING_VISION, default="inkling2_text")
 
 
