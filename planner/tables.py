@@ -209,9 +209,10 @@ def comparison_text(comparison: Comparison) -> str:
 def _needs_less(comparison: Comparison, label: str, metric: Any) -> str:
     found = comparison.crossover(label, metric)
     if found.start is None:
-        return "the same" if found.factor_at_longest == 1 else "never"
+        same = found.factor_at_longest == 1
+        return found.outcome if same else f"never, {found.outcome} at the end"
     until = "" if found.end is None else f" to {found.end:,}"
-    return f"from {found.start:,}{until}, {found.factor}x at the end"
+    return f"from {found.start:,}{until}, {found.outcome} at the end"
 
 
 def reckoned(value: float | int, unit: str) -> str:

@@ -48,7 +48,7 @@ def _saving(model: Model, tp: int) -> float:
 def _multi_query(values: Values) -> Finding:
     model, tp = load_model(values["model"]), values["tp"]
     found = _saving(model, tp)
-    others = {m.id: _saving(m, 1) for m in references() if _plain(m)}
+    others = {m.name: _saving(m, 1) for m in references() if _plain(m)}
     right = found == _CLAIMED_SAVING
     return Finding(
         verdict="true" if right and tp == 1 else "depends",
@@ -81,7 +81,9 @@ def _group_of_eight(values: Values) -> Finding:
     attention = _attention(model)
     found = attention.query_heads / attention.kv_heads
     groups = {
-        m.id: _attention(m).query_heads / _attention(m).kv_heads for m in references() if _plain(m)
+        m.name: _attention(m).query_heads / _attention(m).kv_heads
+        for m in references()
+        if _plain(m)
     }
     right = found == _CLAIMED_GROUP
     return Finding(
@@ -187,7 +189,7 @@ def _grouped_speed(values: Values) -> Finding:
     )
     conditions = (
         f"{values['sequences']:,} sequences of {values['context']:,} tokens on "
-        f"{values['devices']} × {values['device']}"
+        f"{values['devices']} × {scenario.hardware.device.name}"
     )
     return Finding(
         verdict="unsupported",

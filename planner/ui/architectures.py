@@ -99,13 +99,20 @@ def _shown(comparison: Comparison) -> None:
     st.header("From which context another mixer needs less", anchor=False)
     st.markdown(_crossings(comparison))
     st.caption(
-        f"Against {plain(backbone.label)} as it is; the factor is that at {longest:,} tokens. It "
-        "says what a mixer takes, not how well a model with it answers."
+        f"Against {plain(backbone.label)} as it is; how much less is that at {longest:,} tokens. "
+        "It says what a mixer takes, not how well a model with it answers."
     )
-    for metric, chart in zip(METRICS, comparison_charts(comparison), strict=True):
-        st.header(MEANINGS[metric][0], anchor=False)
-        picture(chart, key=metric)
-        numbers(chart, key=metric)
+    st.header("Against context", anchor=False)
+    places = [place for _ in range(0, len(METRICS), 2) for place in st.columns(2)]
+    for place, metric, chart in zip(places, METRICS, comparison_charts(comparison), strict=True):
+        with place:
+            st.subheader(MEANINGS[metric][0], anchor=False)
+            picture(chart, key=metric)
+            numbers(chart, key=metric)
+    st.caption(
+        f"A mark on the line of {plain(backbone.label)} shows from which context another mixer "
+        "needs less; its colour is that mixer's."
+    )
     st.header("What each one holds", anchor=False)
     st.markdown(_held(comparison))
 
@@ -118,12 +125,12 @@ def _crossings(comparison: Comparison) -> str:
             found = comparison.crossover(curve.label, metric)
             if found.start is None:
                 same = found.factor_at_longest == 1
-                cells.append("the same" if same else f"never; {found.factor}×")
+                cells.append(found.outcome if same else f"never; {found.outcome}")
                 continue
             until = "" if found.end is None else f" to {found.end:,}"
             always = found.start <= comparison.contexts[0] and found.end is None
             where = "always" if always else f"from {found.start:,}{until}"
-            cells.append(f"{where}; {found.factor}×")
+            cells.append(f"{where}; {found.outcome}")
         rows.append(cells)
     return table(["mixer", *(_SHORT[metric] for metric in METRICS)], rows)
 
