@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from planner.attention_io import ORDERS, RATIOS, LayerTraffic
 from planner.comparison import MEANINGS, METRICS, Comparison
 from planner.explanation import Explanation
 from planner.plan import Plan
@@ -163,6 +164,32 @@ def _value(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return "none" if value is None else str(value)
     return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
+
+
+def traffic_text(layers: Sequence[LayerTraffic]) -> str:
+    """Return what the order of computation saves in attention, for people.
+
+    Parameters
+    ----------
+    layers : sequence of LayerTraffic
+        One for each kind of layer.
+
+    Returns
+    -------
+    str
+        One block each: every order with its bytes and formula, then the saving.
+    """
+    blocks = []
+    for each in layers:
+        found = [each.traffic.explain(name) for name in (*ORDERS, *RATIOS)]
+        rows = [[f"  {e.figure}", format_quantity(e.value, e.unit), e.formula] for e in found]
+        lines = [
+            f"{each.layer}: one of {each.layers:,} layers, one prompt",
+            _paragraph(found[0].substituted, "  "),
+            align(rows, right=[1]),
+        ]
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks)
 
 
 def comparison_text(comparison: Comparison) -> str:

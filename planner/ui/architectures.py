@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
+from planner.attention_io import RATIOS, layer_traffic
 from planner.charts import comparison_charts
 from planner.comparison import MEANINGS, METRICS, Comparison, MetricName, compare_variants
 from planner.errors import PlannerError
 from planner.plan import Plan
-from planner.ui import frame, inputs
+from planner.ui import explained, frame, inputs
 from planner.ui.charted import numbers, picture
 from planner.ui.fields import MOST_CHARACTERS
 from planner.ui.markdown import plain, table
@@ -42,6 +43,7 @@ def page() -> None:
     comparison = _compared(asked.plan, names, longest)
     if comparison is not None:
         _shown(comparison)
+        _kernels(asked.plan)
 
 
 def _choices() -> tuple[list[str], str]:
@@ -149,3 +151,40 @@ def _held(comparison: Comparison) -> str:
     ]
     header = ["mixer", "parameters", "weights", "cache per token", "state per sequence"]
     return table(header, rows, right=range(1, 5))
+
+
+_ORDERS = {
+    "materialised_bytes": "Materialised: scores go through memory",
+    "flash1_bytes": "FlashAttention-1: keys and values outside",
+    "flash2_bytes": "FlashAttention-2 and -3: queries outside",
+    "fused_bytes": "The same, with this level-2 cache",
+    "compulsory_bytes": "Every operand once",
+}
+
+
+def _kernels(plan: Plan) -> None:
+    """Draw what the order of computation saves in the backbone's attention."""
+    try:
+        layers = layer_traffic(plan)
+    except PlannerError:
+        return
+    st.header("What a fused kernel saves", anchor=False)
+    for each in layers:
+        traffic = each.traffic
+        rows = [
+            [
+                name,
+                format_quantity(int(getattr(traffic, figure)), "bytes"),
+                f"{float(traffic.materialised_bytes / getattr(traffic, figure)):.3g}×",
+            ]
+            for figure, name in _ORDERS.items()
+        ]
+        st.caption(
+            f"Memory traffic of attention over one prompt in one of {each.layers} layers "
+            f"({plain(each.layer)}): {plain(traffic.explain('saving').substituted)}."
+        )
+        st.markdown(table(["order of computation", "traffic", "less"], rows, right=(1, 2)))
+        with st.popover("How computed", type="tertiary", icon=":material/function:"):
+            for figure in (*_ORDERS, *RATIOS):
+                explained.brief(traffic.explain(figure))
+            st.caption("`planner attention`")
