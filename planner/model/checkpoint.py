@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from planner.model.bounds import Name
+from planner.model.bounds import Flag, Name
 from planner.model.storage import TensorRule
 from planner.model.tensor import Role
 
@@ -33,6 +33,8 @@ class Checkpoint:
         Name of the scheme where it is not its format's, such as ``"q4_k_m"``.
     extra_bytes : int
         What a measured file holds beside the model's tensors. [bytes]
+    fused_qkv : bool
+        Whether GGUF files hold queries, keys and values of a layer as one matrix.
     """
 
     dtype: str = "bf16"
@@ -41,6 +43,7 @@ class Checkpoint:
     rules: Annotated[tuple[TensorRule, ...], Field(max_length=MOST_RULES)] = ()
     label: Name | None = None
     extra_bytes: Annotated[int, Field(strict=True, ge=0, le=MOST_EXTRA_BYTES)] = 0
+    fused_qkv: Flag = False
 
 
 AS_PUBLISHED = Checkpoint()
