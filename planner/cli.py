@@ -268,6 +268,23 @@ def compare_command(
     return OK
 
 
+@cli.command("attention")
+@_scenario_options
+@_format_option("table", "json")
+@_output_option
+def attention_command(form: str, output: str | None, **options: str | None) -> int:
+    """Show what FlashAttention saves in prefill, by order of computation and device."""
+    from planner.attention_io import layer_traffic
+    from planner.tables import traffic_text
+
+    found = layer_traffic(_plan(options))
+    if form == "json":
+        _write(_json([each.to_dict() for each in found]), output)
+    else:
+        _write(traffic_text(found), output)
+    return OK
+
+
 @cli.command("claims")
 @click.argument("claim", required=False)
 @click.option(

@@ -63,6 +63,10 @@ class Curve:
     values: Values
 
 
+def _printed(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crossover:
     """Where another mixer is better than the backbone's own.
@@ -90,8 +94,18 @@ class Crossover:
     @property
     def factor(self) -> str:
         """The factor for people, such as ``"7.95"`` or ``"1,012"``."""
+        return _printed(self.factor_at_longest)
+
+    @property
+    def outcome(self) -> str:
+        """What it needs there, such as ``"7.95× less"``, ``"4× as much"`` or ``"the same"``."""
         value = self.factor_at_longest
-        return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+        if value == 1:
+            return "the same"
+        times = _printed(value if value > 1 else 1 / value)
+        return (
+            "about the same" if times == "1" else f"{times}× {'less' if value > 1 else 'as much'}"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from planner.attention_io import ORDERS, RATIOS, LayerTraffic
 from planner.comparison import MEANINGS, METRICS, Comparison
 from planner.explanation import Explanation
 from planner.plan import Plan
@@ -165,6 +166,32 @@ def _value(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
 
 
+def traffic_text(layers: Sequence[LayerTraffic]) -> str:
+    """Return what the order of computation saves in attention, for people.
+
+    Parameters
+    ----------
+    layers : sequence of LayerTraffic
+        One for each kind of layer.
+
+    Returns
+    -------
+    str
+        One block each: every order with its bytes and formula, then the saving.
+    """
+    blocks = []
+    for each in layers:
+        found = [each.traffic.explain(name) for name in (*ORDERS, *RATIOS)]
+        rows = [[f"  {e.figure}", format_quantity(e.value, e.unit), e.formula] for e in found]
+        lines = [
+            f"{each.layer}: one of {each.layers:,} layers, one prompt",
+            _paragraph(found[0].substituted, "  "),
+            align(rows, right=[1]),
+        ]
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks)
+
+
 def comparison_text(comparison: Comparison) -> str:
     """Return a comparison of mixers for people.
 
@@ -209,9 +236,10 @@ def comparison_text(comparison: Comparison) -> str:
 def _needs_less(comparison: Comparison, label: str, metric: Any) -> str:
     found = comparison.crossover(label, metric)
     if found.start is None:
-        return "the same" if found.factor_at_longest == 1 else "never"
+        same = found.factor_at_longest == 1
+        return found.outcome if same else f"never, {found.outcome} at the end"
     until = "" if found.end is None else f" to {found.end:,}"
-    return f"from {found.start:,}{until}, {found.factor}x at the end"
+    return f"from {found.start:,}{until}, {found.outcome} at the end"
 
 
 def reckoned(value: float | int, unit: str) -> str:

@@ -33,6 +33,7 @@ RANKS = {
     "importers": 2,
     "engines": 3,
     "serving": 4,
+    "attention_io": 5,
     "charts": 5,
     "comparison": 5,
     "crossovers": 5,

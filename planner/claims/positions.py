@@ -24,7 +24,7 @@ def _wall(values: Values) -> Finding:
     base, dim = values["base"], values["head_dim"]
     wave = _longest_wavelength_tokens(Rotary(dim=dim, base=base))
     reaches = {
-        entry.id: entry.usable_context for entry in describe_catalog() if entry.usable_context
+        entry.name: entry.usable_context for entry in describe_catalog() if entry.usable_context
     }
     farthest = sorted(reaches, key=lambda name: (-reaches[name], name))[:5]
     beyond = wave > _CLAIMED_WALL_TOKENS

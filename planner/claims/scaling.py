@@ -25,6 +25,9 @@ _HEAD_DIM = 128
 _HOUR_S = 3600
 _YEAR_S = 365 * 24 * _HOUR_S
 _CLAIMED_PARAMETERS = 10**13
+_ATTENDING: frozenset[str] = frozenset(
+    {"attention_prefill", "mla_prefill", "compressed_attention_prefill", "index_prefill"}
+)
 
 
 def _layer(hidden: int) -> tuple[Part, ...]:
@@ -115,8 +118,7 @@ def _billion(values: Values) -> Finding:
     device = load_device(values["device"])
     rate = device.rate("bf16")
     linear_s = _prefill_flop(variant(backbone, "SSM"), tokens) / rate
-    attention = frozenset({"attention_prefill", "mla_prefill"})
-    attention_s = _prefill_flop(variant(backbone, "GQA"), tokens, attention) / rate
+    attention_s = _prefill_flop(variant(backbone, "GQA"), tokens, _ATTENDING) / rate
     keeper = load_model(values["state_model"])
     bits = 8 * keeper.state_bytes(half()) / tokens
     computable = linear_s < values["patience_h"] * _HOUR_S
@@ -168,8 +170,7 @@ def _retrieval(values: Values) -> Finding:
         raise ScenarioError(
             "more tokens retrieved than there are", where="retrieved", got=short, allowed=long
         )
-    attention = frozenset({"attention_prefill", "mla_prefill"})
-    pairs = _prefill_flop(model, long, attention) / _prefill_flop(model, short, attention)
+    pairs = _prefill_flop(model, long, _ATTENDING) / _prefill_flop(model, short, _ATTENDING)
     products = frozenset({"gemm", "moe"})
     rest = _prefill_flop(model, long, products) / _prefill_flop(model, short, products)
     return Finding(

@@ -315,6 +315,14 @@ def explain_weights(model: Model, execution: Execution, layout: Layout = SINGLE)
     )
 
 
+_CACHE_SOURCES = {
+    "full": "ainslie-2023", "sliding": "jiang-2023", "chunked": "meta-2025",
+    "latent": "deepseek-v2-2024", "indexer": "deepseek-v3.2-2025", "state": "dao-2024",
+    "convolution": "dao-2024", "compressed": "deepseek-v4-2026", "encoder": "vaswani-2017",
+}  # fmt: skip
+"""What describes a kind of cache."""
+
+
 def explain_cache(
     model: Model, execution: Execution, context: int, sequences: int, layout: Layout = SINGLE
 ) -> Explanation:
@@ -352,7 +360,13 @@ def explain_cache(
         value=sum(int(term.value) for term in terms),
         unit="bytes",
         terms=tuple(terms),
-        sources=("ainslie-2023", "jiang-2023", "dao-2024"),
+        sources=tuple(
+            dict.fromkeys(
+                _CACHE_SOURCES[cache.kind]
+                for _, cache, _ in model.caches
+                if cache.kind in _CACHE_SOURCES
+            )
+        ),
     )
 
 

@@ -220,12 +220,17 @@ def weight_scheme(model: Model, name: str | None) -> WeightScheme:
 
 def _found(name: str) -> Format:
     stem = name.partition("_h")[0] if name.startswith("exl") else name
+    unknown = PrecisionError(
+        "unknown format of weights", got=name, allowed=", ".join((*SHOWN, *MIXES))
+    )
     try:
-        return weight_format(stem)
+        found = weight_format(stem)
     except PrecisionError as error:
-        raise PrecisionError(
-            "unknown format of weights", got=name, allowed=", ".join((*SHOWN, *MIXES))
-        ) from error
+        raise unknown from error
+    kind = GGML_TYPES.get(stem.removeprefix("ggml_"))
+    if kind is not None and kind.block_elements == 1 and stem != "bf16":
+        raise unknown  # numbers beside the weights of a GGUF file
+    return found
 
 
 def _head_rules(name: str, stem: str) -> tuple[TensorRule, ...]:
@@ -287,6 +292,7 @@ def _stack_of(model: Model) -> Stack:
         grouped=rows.get("q_proj", 1) // rows.get("k_proj", rows.get("q_proj", 1)) or 1,
         experts=experts,
         tied=model.head.tied,
+        fused_qkv=model.checkpoint.fused_qkv,
     )
 
 

@@ -105,6 +105,17 @@ def test_other_published_sizes(case: tuple[str, str], size: int) -> None:
     assert stored(load_model(model), name) == size
 
 
+# microsoft/Phi-3-mini-4k-instruct-gguf, Phi-3-mini-4k-instruct-q4.gguf: 2,393,231,072 bytes, the
+# header of a vocabulary of 32K included. Its queries, keys and values are one matrix.
+def test_a_model_with_queries_keys_and_values_in_one_matrix() -> None:
+    model = load_model("phi-3-mini-4k")
+    assert 700_000 < 2_393_231_072 - stored(model, "q4_k_m") < 800_000
+    scheme = weight_scheme(model, "q4_k_m").in_layer(0)
+    (attention,) = [part for part in model.layers[0].parts if part.kind == "attention"]
+    kinds = {scheme.format_of(t).name for t in attention.tensors() if "o_proj" not in t.name}
+    assert kinds == {"ggml_q5_k"}
+
+
 # A published file of Llama 3.1 70B, less its header of about 7.8 MB.
 def test_a_model_of_the_70b_class() -> None:
     assert 0 < 42_520_395_584 - stored(load_model("llama-3.1-70b"), "q4_k_m") < 8_000_000
