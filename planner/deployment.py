@@ -22,6 +22,7 @@ from planner.model.storage import (
     cache_format,
     find_format,
 )
+from planner.offloading import check_room, offload_link
 from planner.scenario import DEFAULT_CONTEXT_TOKENS, Scenario
 from planner.units import parse_count
 
@@ -115,7 +116,13 @@ def resolve(scenario: Scenario) -> Deployment:
     execution = _resolve_formats(scenario, assumptions)
     memory = _resolve_layout(scenario, execution, load, assumptions)
     device = scenario.hardware.device
-    links = Links.of(scenario.hardware, memory.layout)
+    links = replace(
+        Links.of(scenario.hardware, memory.layout),
+        offload=offload_link(scenario.offload, scenario.hardware),
+    )
+    sequences = int(ceil_div(load.sequences, memory.layout.dp))
+    use = memory.use(load.context, sequences)
+    warnings.extend(check_room(scenario.offload, scenario.hardware, use))
     warnings.extend(dict.fromkeys(links.notes(scenario.hardware)))
     if device.capacity_basis != "visible":
         warnings.append(
@@ -195,7 +202,13 @@ def _resolve_formats(scenario: Scenario, assumptions: list[str]) -> Execution:
         device.rate(fmt.precision)
     name = scenario.kv_cache_dtype
     cache = stream if name is None else cache_format(name)
-    return Execution(weights=scheme, activations=activations, stream=stream, cache=cache)
+    return Execution(
+        weights=scheme,
+        activations=activations,
+        stream=stream,
+        cache=cache,
+        offload=scenario.offload,
+    )
 
 
 def _operand(scheme: WeightScheme, stream: Format, device: Device) -> Format:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from planner.hardware import Hardware
 from planner.model import Model
+from planner.model.offload import ON_DEVICE, Offload
 
 DEFAULT_CONTEXT_TOKENS = 8192
 DEFAULT_STEP_TOKENS = 8192
@@ -39,6 +40,8 @@ class Scenario:
         Sequences in flight over all replicas. [1]
     isl, osl : int, optional
         Prompt and output lengths; the prompt fills the context without them. [tokens]
+    offload : Offload
+        What lives outside the devices.
     max_num_batched_tokens : int
         Most tokens in one step; longer prompts are read in chunks. [tokens]
     """
@@ -59,4 +62,5 @@ class Scenario:
     sequences: int = 1
     isl: int | None = None
     osl: int | None = None
+    offload: Offload = ON_DEVICE
     max_num_batched_tokens: int = DEFAULT_STEP_TOKENS
