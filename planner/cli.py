@@ -36,6 +36,20 @@ _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (("--cp",), {"help": "Context-parallel ranks, each with devices of its own."}),
     (("--dcp",), {"help": "Parts that tensor-parallel ranks cut cached tokens into."}),
     (("--attention-dp",), {"help": "Data-parallel ranks that share the experts."}),
+    (
+        ("--offload-weights",),
+        {"help": "Share of the layers' weights outside the device: 0.5, 50% or '20 layers'."},
+    ),
+    (("--offload-cache",), {"help": "Share of the caches outside the device."}),
+    (
+        ("--offload-to",),
+        {"type": click.Choice(("host", "nvme")), "help": "Where they live; host without it."},
+    ),
+    (
+        ("--offload-bandwidth",),
+        {"help": "Bytes per second that a device draws from there; its host link without it."},
+    ),
+    (("--offload-capacity",), {"help": "Bytes of room there on one host; a node's own without."}),
     (("--weights",), {"help": "Format of the weights; the checkpoint's own without it."}),
     (("--activations",), {"help": "Format in which activations are multiplied."}),
     (("--kv-cache-dtype",), {"help": "Format of keys and values."}),
@@ -96,6 +110,7 @@ def _plan(options: Mapping[str, Any]) -> Any:
 def _scenario(options: Mapping[str, Any]) -> Any:
     from planner import Scenario, load_hardware, load_model
     from planner.layouts import SIZES, devices_for
+    from planner.offloading import parse_offload
 
     def count(name: str) -> int | None:
         value = options[name]
@@ -107,8 +122,9 @@ def _scenario(options: Mapping[str, Any]) -> Any:
     if options["devices"] is None and hardware.node is None:
         sizes = {name: number for name in SIZES if (number := numbers[name]) is not None}
         hardware = replace(hardware, devices=devices_for(sizes))
+    model = load_model(str(options["model"]), weights_given=options["weights"] is not None)
     return Scenario(
-        model=load_model(str(options["model"]), weights_given=options["weights"] is not None),
+        model=model,
         hardware=hardware,
         weights=options["weights"],
         activations=options["activations"],
@@ -116,6 +132,7 @@ def _scenario(options: Mapping[str, Any]) -> Any:
         mtp=bool(options["mtp"]),
         images=count("images") or 0,
         engine=_engine(options),
+        offload=parse_offload(options, layers=len(model.layers)),
         **numbers,  # type: ignore[arg-type]
     )
 

@@ -24,6 +24,7 @@ from planner.model.storage import (
     cache_format,
     find_format,
 )
+from planner.offloading import check_room, offload_link
 from planner.scenario import DEFAULT_CONTEXT_TOKENS, DEFAULT_STEP_TOKENS, Scenario
 from planner.units import parse_count
 
@@ -126,7 +127,13 @@ def resolve(scenario: Scenario) -> Deployment:
     execution = _resolve_formats(scenario, assumptions)
     memory = _resolve_layout(scenario, execution, load, assumptions)
     device = scenario.hardware.device
-    links = Links.of(scenario.hardware, memory.layout)
+    links = replace(
+        Links.of(scenario.hardware, memory.layout),
+        offload=offload_link(scenario.offload, scenario.hardware),
+    )
+    sequences = int(ceil_div(load.sequences, memory.layout.dp))
+    use = memory.use(load.context, sequences)
+    warnings.extend(check_room(scenario.offload, scenario.hardware, use))
     warnings.extend(dict.fromkeys(links.notes(scenario.hardware)))
     if device.capacity_basis != "visible":
         warnings.append(
@@ -238,7 +245,13 @@ def _resolve_formats(scenario: Scenario, assumptions: list[str]) -> Execution:
     for fmt in {stream.name: stream, activations.name: activations}.values():
         device.rate(fmt.precision)
     cache = _cache_format(scenario, assumptions) or stream
-    return Execution(weights=scheme, activations=activations, stream=stream, cache=cache)
+    return Execution(
+        weights=scheme,
+        activations=activations,
+        stream=stream,
+        cache=cache,
+        offload=scenario.offload,
+    )
 
 
 def _loaded_format(scenario: Scenario, assumptions: list[str]) -> str | None:

@@ -144,6 +144,21 @@ def _capacity(plan: Plan) -> Explanation:
     return device.explain(f"memory.{device.capacity_basis}_capacity")
 
 
+def _offload_bandwidth(plan: Plan) -> Explanation:
+    link = plan.deployment.links.offload
+    given = plan.deployment.execution.offload.bandwidth_bytes_per_s
+    return Explanation(
+        figure="memory.offload.bandwidth_bytes_per_s",
+        meaning="What one device draws from where the offloaded part lives, at the link's peak.",
+        formula="the host link's bandwidth, or what was given where that is less",
+        substituted="nothing is offloaded"
+        if link is None
+        else f"{link.kind}" + (f", {given:,} B/s given" if given else ""),
+        value=None if link is None else link.per_direction_bytes_per_s,
+        unit="bytes/s",
+    )
+
+
 def _pool(plan: Plan) -> Explanation:
     memory = plan.memory
     taken = {
@@ -344,6 +359,9 @@ EXPLAIN: Mapping[str, Explain] = {
         )
     },
     "memory.per_device.capacity_bytes": _capacity,
+    "memory.offload.weights_bytes": _per_device("offloaded_weights_bytes"),
+    "memory.offload.cache_bytes": _per_device("offloaded_cache_bytes"),
+    "memory.offload.bandwidth_bytes_per_s": _offload_bandwidth,
     "engine.cache_pool_bytes": _pool,
     "engine.block_tokens": _block,
     "engine.blocks": _pool_tokens("engine.blocks"),

@@ -17,11 +17,12 @@ from planner.explanation import Explanation
 from planner.fleet import Fleet, fewest_devices, fleet_figures
 from planner.model import Model, Step
 from planner.model.placement import checkpoint_bytes
+from planner.offloading import offload_figures, offload_inputs
 from planner.references import REFERENCES
 from planner.scenario import Scenario
 from planner.sizing import Suggestion, suggestions
 from planner.sources import Source
-from planner.units import format_bytes
+from planner.verdict import sentence
 from planner.version import SCHEMA_VERSION, __version__
 
 Limiting = Literal["weights", "cache", "activations"]
@@ -107,27 +108,7 @@ class Plan:
     @property
     def verdict(self) -> str:
         """The answer in one sentence."""
-        deployment = self.deployment
-        load, hardware = deployment.load, deployment.scenario.hardware
-        name = hardware.device.name
-        devices = f"{hardware.devices} × {name}" if hardware.devices > 1 else f"one {name}"
-        many = "sequences" if load.sequences > 1 else "sequence"
-        what = (
-            f"{self.model.name} ({deployment.execution.weights.name} weights, "
-            f"{deployment.execution.cache.name} cache) with {load.sequences:,} {many} of "
-            f"{load.context:,} tokens"
-        )
-        total = format_bytes(self.memory.total_bytes)
-        capacity = format_bytes(self.capacity_bytes)
-        if self.fits:
-            return (
-                f"{what} fits on {devices}: {total} of {capacity} on the fullest device, "
-                f"{format_bytes(self.headroom_bytes)} to spare."
-            )
-        return (
-            f"{what} does not fit on {devices}: {total} are needed on the fullest device, "
-            f"{capacity} are there, {format_bytes(-self.headroom_bytes)} too little."
-        )
+        return sentence(self.deployment, self.memory)
 
     def explain(self, path: str) -> Explanation:
         """Return how a figure came about.
@@ -167,7 +148,16 @@ class Plan:
             "assumptions": list(self.deployment.assumptions),
             "sources": self._sources(),
             "model": self._model(),
-            "memory": {"architectural": self._architectural(), "per_device": self._per_device()},
+            "memory": {
+                "architectural": self._architectural(),
+                "per_device": self._per_device(),
+                "stages": self.deployment.memory.to_dict(
+                    self.deployment.load.context, self.deployment.replica_sequences
+                ),
+                "offload": offload_figures(
+                    self.deployment.links.offload, self.deployment.execution.offload, self.memory
+                ),
+            },
             "engine": self._engine(),
             "prefill": _phase(self.prefill, self.prefill.step.tokens),
             "decode": _phase(self.decode, self.decode.step.tokens),
@@ -193,6 +183,7 @@ class Plan:
             "device_name": scenario.hardware.device.name,
             "devices": scenario.hardware.devices,
             **asdict(execution.layout),
+            **offload_inputs(execution.offload),
             "weights": execution.weights.name,
             "activations": execution.activations.name,
             "stream": execution.stream.name,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from planner.engines import EngineSettings
 from planner.hardware import Hardware
 from planner.model import Model
+from planner.model.offload import ON_DEVICE, Offload
 
 DEFAULT_CONTEXT_TOKENS = 8192
 DEFAULT_STEP_TOKENS = 8192
@@ -40,6 +41,8 @@ class Scenario:
         Sequences in flight over all replicas. [1]
     isl, osl : int, optional
         Prompt and output lengths; the prompt fills the context without them. [tokens]
+    offload : Offload
+        What lives outside the devices.
     max_num_batched_tokens : int, optional
         Most tokens in one step, longer prompts being read in chunks; the engine's default without
         it, 8,192 without an engine. [tokens]
@@ -69,6 +72,7 @@ class Scenario:
     sequences: int = 1
     isl: int | None = None
     osl: int | None = None
+    offload: Offload = ON_DEVICE
     max_num_batched_tokens: int | None = None
     engine: EngineSettings | None = None
     mtp: bool = False

@@ -92,7 +92,27 @@ def _memory(plan: Plan) -> str:
         [f"  {label}", format_bytes(per_device[f"{label}_bytes"]), ""]
         for label in ("activations", "runtime", "total", "capacity")
     ]
-    return align(rows, right=[1, 2])
+    away = data["offload"]
+    if away["to"]:
+        bandwidth = format_si(away["bandwidth_bytes_per_s"], "B/s")
+        size = format_bytes(away["weights_bytes"] + away["cache_bytes"])
+        rows.append([f"  in {away['to']} memory, over {bandwidth}", size, ""])
+    return align(rows, right=[1, 2]) + _stages(data["stages"])
+
+
+def _stages(stages: list[dict[str, int | bool]]) -> str:
+    """Return what the stages of a pipeline hold, where there are several."""
+    if len(stages) == 1:
+        return ""
+    rows = [["Stages", "layers", "devices", "weights", "caches", "total"]]
+    for stage in stages:
+        ends = "".join(f", {end}" for end in ("embedding", "head") if stage[end])
+        sizes = (format_bytes(stage[f"{key}_bytes"]) for key in ("weights", "cache", "total"))
+        name = f"  from layer {stage['first_layer']:,}" + (
+            f", {' and '.join(ends)}" if ends else ""
+        )
+        rows.append([name, f"{stage['layers']:,}", f"{stage['devices']:,}", *sizes])
+    return "\n\n" + align(rows, right=[1, 2, 3, 4, 5])
 
 
 def _times(plan: Plan) -> str:

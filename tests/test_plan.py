@@ -11,6 +11,7 @@ from planner import PlannerError, Scenario, load_hardware, load_model, plan
 from planner.errors import LayoutError, PrecisionError, ScenarioError, UnknownNameError
 from planner.explain import EXPLAIN
 from planner.layouts import SIZES, flag_of
+from planner.model.offload import Offload
 from planner.plan import Plan
 
 CASES = {
@@ -28,6 +29,8 @@ CASES = {
                 "context": 32_768, "sequences": 16},
     "context parallel": {"model": "llama-3.1-70b", "device": "8x-h100-sxm", "tp": 4, "cp": 2,
                          "context": 131_072, "sequences": 2},
+    "offload": {"model": "llama-3.1-70b", "device": "h100-sxm", "context": 8192, "sequences": 64,
+                "offload": Offload(weights_fraction=0.6, cache_fraction=0.5)},
     "node": {"model": "mixtral-8x7b", "device": "8x-h100-sxm", "isl": 1000, "osl": 200,
              "sequences": 100},
 }  # fmt: skip
@@ -111,7 +114,7 @@ def test_architectural_is_never_more_than_what_devices_hold() -> None:
         whole, part = data["memory"]["architectural"], data["memory"]["per_device"]
         devices = data["inputs"]["devices"]
         for key in ("weights_bytes", "cache_bytes"):
-            assert whole[key] <= part[key] * devices
+            assert whole[key] <= (part[key] + data["memory"]["offload"][key]) * devices
 
 
 def test_what_does_not_fit_says_by_how_much_and_what_would_help() -> None:

@@ -98,7 +98,7 @@ def operation_cost(
         communication_s = message_s(
             operation.kind,
             operation.message_bytes,
-            ranks=int(operation.shape["ranks"]),
+            ranks=int(operation.shape.get("ranks", 1)),
             link_bytes_per_s=link.per_direction_bytes_per_s,
         )
     moved = operation.read_bytes + operation.write_bytes

@@ -22,6 +22,7 @@ from planner.model.placement import StoredPart, split_by, stored_tensors
 from planner.model.position import Positions
 from planner.model.step import Step
 from planner.model.storage import WeightScheme
+from planner.model.streaming import streamed
 from planner.model.tensor import Tensor
 from planner.model.token_ranks import part_operations
 from planner.model.tower import Tower
@@ -328,6 +329,7 @@ class Model:
         for tower in self.towers:
             yield from tower.operations(step, execution)
         yield from between_stages(step.tokens, self.hidden, execution)
+        yield from streamed(self, step, execution)
 
     def reading(self, name: str, tokens: int, times: int = 1) -> Model:
         """Return the model with a tower that reads so many tokens of each sequence.

@@ -20,7 +20,7 @@ Kind = Literal[
     "compressed_attention_decode", "state_space_prefill", "state_space_decode",
     "short_convolution_prefill", "short_convolution_decode", "long_convolution_prefill",
     "long_convolution_decode", "elementwise", "embedding", "all_reduce",
-    "all_to_all", "send_recv",
+    "all_to_all", "send_recv", "memory_copy",
 ]  # fmt: skip
 
 
@@ -45,7 +45,8 @@ class Operation:
     workspace_bytes : numeric
         What is written and read again in between. [bytes]
     message_bytes : numeric
-        What a collective combines per rank, or what one rank sends. [bytes]
+        What a collective combines per rank, what one rank sends, or what crosses
+        the link to the host. [bytes]
     shape : mapping
         The kind's shape columns; of messages also ``span``, the devices in a row among which the
         ranks stand.

@@ -112,8 +112,8 @@ def pipeline_stages(model: Model, pp: int) -> tuple[Model, ...]:
     )
 
 
-def distinct_stages(model: Model, execution: Execution) -> tuple[Model, ...]:
-    """Return the pipeline stages that differ in what they hold.
+def distinct_stages(model: Model, execution: Execution) -> tuple[tuple[Model, int], ...]:
+    """Return the pipeline stages that differ in what they hold, with how often each occurs.
 
     Parameters
     ----------
@@ -124,8 +124,8 @@ def distinct_stages(model: Model, execution: Execution) -> tuple[Model, ...]:
 
     Returns
     -------
-    tuple of Model
-        In order, each kind once.
+    tuple of tuple
+        The first stage of each kind, in order, and how many there are.
 
     Raises
     ------
@@ -138,15 +138,15 @@ def distinct_stages(model: Model, execution: Execution) -> tuple[Model, ...]:
     >>> from planner.model.execution import half
     >>> from planner.model.layout import Layout
     >>> stages = distinct_stages(load_model("llama-3.1-70b"), half(Layout(pp=8)))
-    >>> [stage.first_layer for stage in stages]
-    [0, 10, 70]
+    >>> [(stage.first_layer, count) for stage, count in stages]
+    [(0, 1), (10, 6), (70, 1)]
     """
     placed = bool(execution.weights.rules)
-    kinds = {
-        (stage.first, stage.last, stage.first_layer if placed else frozenset(stage.groups)): stage
-        for stage in reversed(pipeline_stages(model, execution.layout.pp))
-    }
-    return tuple(reversed(kinds.values()))
+    kinds: dict[object, list[Model]] = {}
+    for stage in pipeline_stages(model, execution.layout.pp):
+        held = stage.first_layer if placed else frozenset(stage.groups)
+        kinds.setdefault((stage.first, stage.last, held), []).append(stage)
+    return tuple((alike[0], len(alike)) for alike in kinds.values())
 
 
 def _with_shared(layers: Iterable[Layer]) -> Iterator[Layer]:

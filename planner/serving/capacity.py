@@ -6,7 +6,6 @@ Validity of each approximation is said where it is made; tests hold them against
 from __future__ import annotations
 
 from dataclasses import dataclass
-
 from functools import cached_property
 from math import erfc, exp, sqrt
 
@@ -17,7 +16,6 @@ from planner.serving.operating_curve import Arriving, OperatingCurve, operating_
 from planner.serving.paged_pool import CachePool
 from planner.serving.replica import ReplicaSettings
 from planner.serving.step_times import StepTimes
-
 
 IN_STEP_CV2 = 1e-3
 """Outputs more equal than this keep users in step: they end, and come again, together."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from planner.errors import PlannerError
 from planner.hardware import Hardware
 from planner.model import Model
+from planner.offloading import parse_offload
 from planner.scenario import Scenario
 from planner.ui.fields import AUTO, FIELDS, UPLOADED
 from planner.ui.link import query
@@ -200,6 +201,15 @@ def build(
         hardware=devices_found,
         tp=count(values, "tp"),
         dp=count(values, "dp"),
+        pp=count(values, "pp"),
+        ep=count(values, "ep"),
+        cp=count(values, "cp"),
+        dcp=count(values, "dcp"),
+        attention_dp=count(values, "adp"),
+        offload=parse_offload(
+            {"offload_weights": _format(values, "ow"), "offload_cache": _format(values, "oc")},
+            layers=len(found.layers),
+        ),
         weights=_format(values, "w"),
         activations=_format(values, "a"),
         kv_cache_dtype=_format(values, "kv"),

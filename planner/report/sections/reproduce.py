@@ -8,6 +8,8 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from planner.layouts import SIZES, flag_of
+from planner.offloading import offload_flags
 from planner.plan import Plan
 from planner.report.blocks import Block, Code, Figure, Figures, Link, Paragraph, Section
 from planner.report.material import Material
@@ -70,8 +72,8 @@ def command(plan: Plan) -> str:
         "-m": scenario.model.id,
         "-d": scenario.hardware.id,
         "-n": scenario.hardware.devices,
-        "--tp": scenario.tp,
-        "--dp": scenario.dp,
+        **{flag_of(size): getattr(scenario, size) for size in SIZES},
+        **offload_flags(scenario.offload),
         "--weights": scenario.weights,
         "--activations": scenario.activations,
         "--kv-cache-dtype": scenario.kv_cache_dtype,
