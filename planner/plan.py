@@ -196,6 +196,7 @@ class Plan:
             "mtp": scenario.mtp,
             "images": scenario.images,
             "image_tokens": scenario.image_tokens,
+            **(deployment.allocation.inputs() if deployment.allocation else {}),
         }
 
     def _model(self) -> dict[str, Any]:
@@ -380,7 +381,7 @@ def plan(scenario: Scenario) -> Plan:
         memory=deployment.memory.use(load.context, sequences),
         prefill=step_cost(model, Step.prefill(sequences, load.isl), execution, device, links),
         decode=step_cost(
-            deployment.scenario.model,
+            model,
             Step.decode(sequences, load.context),
             execution,
             device,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from planner.engines.allocation import Budget, LineItem
 from planner.engines.engine import Site
-from planner.engines.version import Version
+from planner.engines.vllm import versions
 from planner.engines.vllm.limits import Limits
 from planner.engines.vllm.outside import graphs_bytes, outside_bytes
 from planner.engines.vllm.profile_run import Conditions, ProfileRun, profile_run
@@ -15,8 +15,7 @@ from planner.engines.vllm.weights import LoadedWeights, loaded_weights
 from planner.errors import ScenarioError
 from planner.units import format_bytes
 
-_NEW_UTILIZATION = Version((0, 21, 0))
-_GRAPHS_INSIDE = Version((0, 21, 0))
+_GRAPHS_INSIDE = versions.UTILIZATION_92
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +91,25 @@ def budget(site: Site, limits: Limits) -> Budget:
     )
 
 
+def resized(room: Budget, pool_bytes: int) -> Budget:
+    """Return a budget whose pool is as large as the blocks that were given.
+
+    Parameters
+    ----------
+    room : Budget
+        As the engine finds it.
+    pool_bytes : int
+        What the blocks take. [bytes]
+
+    Returns
+    -------
+    Budget
+        With one more item.
+    """
+    item = _item("blocks given", pool_bytes - room.pool_bytes, "num_gpu_blocks_override")
+    return replace(room, items=(*room.items, item), pool_bytes=pool_bytes)
+
+
 def rank_of(site: Site, limits: Limits) -> Rank:
     """Return what a rank takes.
 
@@ -144,7 +162,7 @@ def utilization(site: Site) -> float:
     """
     given = site.settings.gpu_memory_utilization
     if given is None:
-        return 0.92 if site.version >= _NEW_UTILIZATION else 0.9
+        return 0.92 if site.version >= versions.UTILIZATION_92 else 0.9
     if not 0 < given <= 1:
         raise ScenarioError(
             "not a share of the device's memory",

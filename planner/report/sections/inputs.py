@@ -40,6 +40,9 @@ _LABELS = {
     "mtp": ("Layers for multi-token prediction loaded", "--mtp"),
     "images": ("Images in each prompt", "--images"),
     "image_tokens": ("Tokens of one image [tokens]", "--image-tokens"),
+    "engine": ("Engine", "--engine"),
+    "max_model_len": ("Longest request [tokens]", "--max-model-len"),
+    "max_num_seqs": ("Most sequences in one step", "--max-num-seqs"),
 }
 """Key of the inputs → label with unit, flag."""
 
