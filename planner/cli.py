@@ -25,9 +25,17 @@ Command = Callable[..., Any]
 _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (("-m", "--model"), {"required": True, "help": "Catalog id, Hugging Face id, or a file."}),
     (("-d", "--device"), {"required": True, "help": "Device or node id, or a YAML file."}),
-    (("-n", "--devices"), {"help": "How many devices; tp × dp, or a whole node, without it."}),
-    (("--tp",), {"help": "Tensor-parallel ranks of a replica; chosen to fit without it."}),
-    (("--dp",), {"help": "Replicas."}),
+    (
+        ("-n", "--devices"),
+        {"help": "How many devices; what the sizes ask for, or a node, without it."},
+    ),
+    (("--tp",), {"help": "Tensor-parallel ranks; chosen to fit without it."}),
+    (("--pp",), {"help": "Pipeline stages."}),
+    (("--dp",), {"help": "Data-parallel ranks: replicas, unless experts join them."}),
+    (("--ep",), {"help": "Expert-parallel ranks; beyond tp × cp they join data-parallel ranks."}),
+    (("--cp",), {"help": "Context-parallel ranks, each with devices of its own."}),
+    (("--dcp",), {"help": "Parts that tensor-parallel ranks cut cached tokens into."}),
+    (("--attention-dp",), {"help": "Data-parallel ranks that share the experts."}),
     (("--weights",), {"help": "Format of the weights; the checkpoint's own without it."}),
     (("--activations",), {"help": "Format in which activations are multiplied."}),
     (("--kv-cache-dtype",), {"help": "Format of keys and values."}),
@@ -84,16 +92,18 @@ def _plan(options: Mapping[str, Any]) -> Any:
 
 def _scenario(options: Mapping[str, Any]) -> Any:
     from planner import Scenario, load_hardware, load_model
+    from planner.layouts import SIZES, devices_for
 
     def count(name: str) -> int | None:
         value = options[name]
         return None if value is None else parse_count(value, where=f"--{name.replace('_', '-')}")
 
     most = {"max_num_batched_tokens", "sequences", "devices"}
-    numbers = {name: count(name) for name in ("tp", "dp", "context", "isl", "osl", *most)}
+    numbers = {name: count(name) for name in (*SIZES, "context", "isl", "osl", *most)}
     hardware = load_hardware(str(options["device"]), numbers.pop("devices"))
     if options["devices"] is None and hardware.node is None:
-        hardware = replace(hardware, devices=(numbers["tp"] or 1) * (numbers["dp"] or 1))
+        sizes = {name: number for name in SIZES if (number := numbers[name]) is not None}
+        hardware = replace(hardware, devices=devices_for(sizes))
     return Scenario(
         model=load_model(str(options["model"]), weights_given=options["weights"] is not None),
         hardware=hardware,

@@ -15,6 +15,7 @@ from planner.cost.roofline import step_cost
 from planner.crossovers import Lower, lower_ranges
 from planner.deployment import Deployment, resolve
 from planner.model import Model, Step
+from planner.model.admission import check_layout
 from planner.scenario import Scenario
 from planner.units import parse_count
 from planner.variants import VARIANTS, Exchange, VariantName, labels, variant
@@ -267,10 +268,10 @@ def _measure(model: Model, deployment: Deployment) -> Measure:
     """Return what computes every metric of a model at contexts."""
     execution, batch = deployment.execution, deployment.replica_sequences
     device = deployment.scenario.hardware.device
-    model.check_layout(execution.layout)
+    check_layout(model, execution.layout)
 
     def measure(contexts: NDArray[np.float64]) -> Values:
-        cost = step_cost(model, Step.decode(batch, contexts), execution, device, deployment.link)
+        cost = step_cost(model, Step.decode(batch, contexts), execution, device, deployment.links)
 
         def spread(value: Numeric) -> NDArray[np.float64]:
             return np.broadcast_to(np.asarray(value, dtype=np.float64), contexts.shape)

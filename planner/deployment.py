@@ -7,11 +7,14 @@ from dataclasses import dataclass, replace
 
 from planner.arrays import ceil_div
 from planner.cost.limits import MOST_SEQUENCES, MOST_TOKENS
+from planner.cost.links import Links
 from planner.cost.memory import RankMemory
-from planner.engines import LONGEST, Allocation, EngineMemory, allocate
-from planner.errors import LayoutError, PrecisionError, ScenarioError
-from planner.hardware import Device, Link, load_runtime
+from planner.engines import LONGEST, Allocation, EngineMemory, allocate, casts_fp32
+from planner.errors import PrecisionError, ScenarioError
+from planner.hardware import Device, load_runtime
+from planner.layouts import given_sizes, possible_layouts
 from planner.model import Execution, Layout
+from planner.model.admission import check_layout
 from planner.model.schemes import weight_scheme
 from planner.model.storage import (
     COMPUTE_FORMATS,
@@ -23,7 +26,8 @@ from planner.model.storage import (
 from planner.scenario import DEFAULT_CONTEXT_TOKENS, DEFAULT_STEP_TOKENS, Scenario
 from planner.units import parse_count
 
-MOST_DEVICES = 65_536
+AUTO = "auto"
+"""A format of the cache that leaves the choice to the engine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,8 +64,8 @@ class Deployment:
         Formats and layout.
     load : Load
         What is in flight.
-    link : Link or None
-        What joins tensor-parallel ranks; None for one rank.
+    links : Links
+        What joins the ranks of each group.
     memory : RankMemory or EngineMemory
         Memory of the fullest rank.
     assumptions, warnings : tuple of str
@@ -71,7 +75,7 @@ class Deployment:
     scenario: Scenario
     execution: Execution
     load: Load
-    link: Link | None
+    links: Links
     memory: RankMemory | EngineMemory
     assumptions: tuple[str, ...]
     warnings: tuple[str, ...]
@@ -120,7 +124,8 @@ def resolve(scenario: Scenario) -> Deployment:
     execution = _resolve_formats(scenario, assumptions)
     memory = _resolve_layout(scenario, execution, load, assumptions)
     device = scenario.hardware.device
-    link = _link(scenario, memory.tp, warnings)
+    links = Links.of(scenario.hardware, memory.layout)
+    warnings.extend(dict.fromkeys(links.notes(scenario.hardware)))
     if device.capacity_basis != "visible":
         warnings.append(
             f"No driver-visible capacity is known for {device.name}; the "
@@ -134,7 +139,7 @@ def resolve(scenario: Scenario) -> Deployment:
         scenario=scenario,
         execution=memory.execution,
         load=load,
-        link=link,
+        links=links,
         memory=memory,
         assumptions=(*assumptions, *_standing_assumptions(memory, load)),
         warnings=tuple(warnings),
@@ -201,7 +206,7 @@ def _count(value: int | None, where: str) -> int | None:
 
 def _resolve_formats(scenario: Scenario, assumptions: list[str]) -> Execution:
     device = scenario.hardware.device
-    scheme = weight_scheme(scenario.model, scenario.weights)
+    scheme = weight_scheme(scenario.model, _loaded_format(scenario, assumptions))
     given = scenario.activations
     if given is not None:
         activations = find_format("activations", given, COMPUTE_FORMATS)
@@ -220,9 +225,33 @@ def _resolve_formats(scenario: Scenario, assumptions: list[str]) -> Execution:
             )
     for fmt in {stream.name: stream, activations.name: activations}.values():
         device.rate(fmt.precision)
-    name = scenario.kv_cache_dtype
-    cache = stream if name is None else cache_format(name)
+    cache = _cache_format(scenario, assumptions) or stream
     return Execution(weights=scheme, activations=activations, stream=stream, cache=cache)
+
+
+def _loaded_format(scenario: Scenario, assumptions: list[str]) -> str | None:
+    """What is given, or what an engine makes of weights that are published in fp32."""
+    checkpoint = scenario.model.checkpoint
+    if scenario.weights is not None or scenario.engine is None or checkpoint.quantised is not None:
+        return scenario.weights
+    if checkpoint.dtype != "fp32" or not casts_fp32(scenario.engine):
+        return None
+    assumptions.append(
+        f"The weights are published in fp32; {scenario.engine.engine} loads them in bf16."
+    )
+    return "bf16"
+
+
+def _cache_format(scenario: Scenario, assumptions: list[str]) -> Format | None:
+    """What is given, or what a checkpoint brings scales for where an engine uses them."""
+    name = scenario.kv_cache_dtype
+    if name is not None and name != AUTO:
+        return cache_format(name)
+    brought = scenario.model.checkpoint.cache
+    if scenario.engine is None or brought is None:
+        return None
+    assumptions.append(f"The checkpoint brings scales for a cache in {brought}, which is used.")
+    return cache_format(brought)
 
 
 def _operand(scheme: WeightScheme, stream: Format, device: Device) -> Format:
@@ -275,7 +304,7 @@ def rank_memory(scenario: Scenario, execution: Execution) -> RankMemory | Engine
         execution,
         hardware,
         runtime,
-        cache_given=scenario.kv_cache_dtype is not None,
+        cache_given=scenario.kv_cache_dtype not in (None, AUTO),
     )
     return EngineMemory(
         model=scenario.model,
@@ -289,70 +318,21 @@ def rank_memory(scenario: Scenario, execution: Execution) -> RankMemory | Engine
 def _resolve_layout(
     scenario: Scenario, execution: Execution, load: Load, assumptions: list[str]
 ) -> RankMemory | EngineMemory:
-    layout = _given_layout(scenario)
-    if layout is not None:
-        scenario.model.check_layout(layout)
-        return rank_memory(scenario, replace(execution, layout=layout))
-    devices = scenario.hardware.devices
-    sizes = [tp for tp in _divisors(devices) if scenario.model.admits(tp)]
-    chosen = _smallest_that_fits(scenario, execution, load, sizes)
-    if devices > 1:
-        dp = devices // chosen.tp
-        assumptions.append(
-            f"The layout was chosen: the fewest tensor-parallel ranks that hold the load, or the "
-            f"most the model admits (tp {chosen.tp}, dp {dp})."
-        )
-    return chosen
-
-
-def _given_layout(scenario: Scenario) -> Layout | None:
-    tp = None if scenario.tp is None else parse_count(scenario.tp, where="--tp", most=MOST_DEVICES)
-    dp = None if scenario.dp is None else parse_count(scenario.dp, where="--dp", most=MOST_DEVICES)
-    devices = scenario.hardware.devices
-    if tp is None and dp is None:
-        return None
-    if tp is None:
-        tp = devices // dp if dp and devices % dp == 0 else 0
-    elif dp is None:
-        dp = devices // tp if devices % tp == 0 else 0
-    if not tp or not dp or tp * dp != devices:
-        raise LayoutError(
-            "the layout does not use the devices",
-            where="--tp × --dp",
-            got=f"tp {scenario.tp}, dp {scenario.dp} on {devices} devices",
-            allowed=f"tp × dp = {devices}",
-            fix="Change -n, --tp or --dp.",
-        )
-    return Layout(tp=tp, dp=dp)
-
-
-def _divisors(number: int) -> Iterable[int]:
-    return (n for n in range(1, number + 1) if number % n == 0)
-
-
-def _smallest_that_fits(
-    scenario: Scenario, execution: Execution, load: Load, sizes: list[int]
-) -> RankMemory | EngineMemory:
-    for tp in sizes:
-        layout = Layout(tp=tp, dp=scenario.hardware.devices // tp)
+    layouts = possible_layouts(scenario)
+    if len(layouts) > 1:
+        admitted = [layout for layout in layouts if scenario.model.admits(layout)]
+        layouts = tuple(admitted) or layouts[:1]
+    for layout in layouts:
+        check_layout(scenario.model, layout)
         memory = rank_memory(scenario, replace(execution, layout=layout))
         if memory.fits(load.context, ceil_div(load.sequences, layout.dp)):
             break
-    return memory
-
-
-def _link(scenario: Scenario, tp: int, warnings: list[str]) -> Link | None:
-    if tp == 1:
-        return None
-    link, note = scenario.hardware.link(tp)
-    if link is None:
-        warnings.append(
-            f"Nothing is known about what joins {tp} {scenario.hardware.device.name}; the time "
-            "that ranks spend talking is not counted. A node id brings its network."
+    if not given_sizes(scenario).keys() & {"tp", "dp"} and scenario.hardware.devices > 1:
+        assumptions.append(
+            f"The layout was chosen: the fewest tensor-parallel ranks that hold the load, or the "
+            f"most the model admits (tp {layout.tp}, dp {layout.dp})."
         )
-    if note:
-        warnings.append(note)
-    return link
+    return memory
 
 
 def _unverified(device: Device, execution: Execution) -> Iterable[str]:

@@ -124,7 +124,7 @@ def _state(plan: Plan) -> Explanation:
 def _architectural_cache(plan: Plan) -> Explanation:
     deployment = plan.deployment
     load = deployment.load
-    return explain_cache(plan.model, deployment.execution, load.context, load.sequences, 1)
+    return explain_cache(plan.model, deployment.execution, load.context, load.sequences)
 
 
 def _per_device(field: str) -> Explain:
@@ -167,12 +167,12 @@ def _pool(plan: Plan) -> Explanation:
 
 
 def _concurrency(plan: Plan) -> Explanation:
-    size = plan.deployment.memory.sequence_bytes(plan.deployment.load.context)
+    size = plan.sequence_bytes
     return Explanation(
         figure="engine.max_concurrency",
         meaning="Sequences of the given context that the pool of one replica holds.",
         formula="cache_pool_bytes / bytes of one sequence",
-        substituted=f"{plan.cache_pool_bytes:,} / {int(size):,}",
+        substituted=f"{plan.cache_pool_bytes:,} / {size:,}",
         value=plan.max_concurrency,
         unit="sequences",
     )
@@ -296,7 +296,7 @@ def _tokens_per_s(phase: str) -> Explain:
 
 
 def _architectural_weights(plan: Plan) -> Explanation:
-    return explain_weights(plan.model, plan.deployment.execution, 1)
+    return explain_weights(plan.model, plan.deployment.execution)
 
 
 EXPLAIN: Mapping[str, Explain] = {

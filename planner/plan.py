@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -10,6 +10,7 @@ from planner.cost.limits import Limit, largest_context, most_sequences
 from planner.cost.memory import MemoryUse
 from planner.cost.roofline import OperationCost, StepCost, step_cost
 from planner.deployment import Deployment, resolve
+from planner.engines.ideal import ideal_answer
 from planner.errors import UnknownNameError
 from planner.explain import EXPLAIN
 from planner.explanation import Explanation
@@ -189,8 +190,7 @@ class Plan:
             "device": scenario.hardware.id,
             "device_name": scenario.hardware.device.name,
             "devices": scenario.hardware.devices,
-            "tp": execution.layout.tp,
-            "dp": execution.layout.dp,
+            **asdict(execution.layout),
             "weights": execution.weights.name,
             "activations": execution.activations.name,
             "stream": execution.stream.name,
@@ -239,27 +239,27 @@ class Plan:
         return max(0, self.headroom_bytes + int(self.memory.cache_bytes))
 
     @property
+    def sequence_bytes(self) -> int:
+        """What one sequence of the given context takes on the fullest device. [bytes]."""
+        context = self.deployment.load.context
+        rank = self.deployment.memory.fullest(context, self.deployment.replica_sequences)
+        return int(rank.sequence_bytes(context))
+
+    @property
     def max_concurrency(self) -> float | None:
         """Sequences of the given context that the pool of one replica holds. [1]."""
-        size = self.deployment.memory.sequence_bytes(self.deployment.load.context)
+        size = self.sequence_bytes
         return self.cache_pool_bytes / size if size else None
 
     def _engine(self) -> dict[str, Any]:
         if self.deployment.allocation is not None:
             return self.deployment.allocation.to_dict()
-        concurrency = self.max_concurrency
-        context = self.deployment.load.context
-        tokens = None if concurrency is None else int(concurrency * context)
-        return {
-            "name": "ideal",
-            "version": None,
-            "cache_pool_bytes": self.cache_pool_bytes,
-            "block_tokens": 1,
-            "blocks": tokens,
-            "reported_cache_tokens": tokens,
-            "max_concurrency": concurrency,
-            "max_context_tokens": self.largest_context.value,
-        }
+        return ideal_answer(
+            pool_bytes=self.cache_pool_bytes,
+            concurrency=self.max_concurrency,
+            context=self.deployment.load.context,
+            longest=self.largest_context.value,
+        )
 
     def _capacity(self) -> dict[str, Any]:
         fleet = self.fewest_devices
@@ -379,15 +379,15 @@ def plan(scenario: Scenario) -> Plan:
     deployment = resolve(scenario)
     load, execution = deployment.load, deployment.execution
     sequences = deployment.replica_sequences
-    device, link = scenario.hardware.device, deployment.link
+    device, links = scenario.hardware.device, deployment.links
     return Plan(
         deployment=deployment,
         memory=deployment.memory.use(load.context, sequences),
         prefill=step_cost(
-            scenario.model, Step.prefill(sequences, load.isl), execution, device, link
+            scenario.model, Step.prefill(sequences, load.isl), execution, device, links
         ),
         decode=step_cost(
-            scenario.model, Step.decode(sequences, load.context), execution, device, link
+            scenario.model, Step.decode(sequences, load.context), execution, device, links
         ),
     )
 

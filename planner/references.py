@@ -62,20 +62,19 @@ REFERENCES: dict[str, Source] = {
         publisher="arXiv:2412.19255",
         date="2024",
     ),
-    "vllm-kv-planning": Source(
-        kind="repository",
-        title="vLLM: planning of its cache of keys and values",
-        publisher="vLLM",
-        date="2026",
-        locator="release 0.33.0, vllm/v1/core/kv_cache_planning.py and "
-        "vllm/v1/kv_cache_interface.py",
-    ),
     "flashmla-2025": Source(
         kind="repository",
         title="FlashMLA: the packed fp8 layouts of latent caches",
         publisher="DeepSeek",
         date="2025",
         locator="README.md, commit 9241ae3e",
+    ),
+    "vllm-pipeline-2026": Source(
+        kind="repository",
+        title="vLLM: which layers a pipeline stage holds (get_pp_indices)",
+        publisher="vLLM project",
+        date="2026",
+        locator="vllm/distributed/utils.py at 0.33.0",
     ),
     "dao-2022": Source(
         kind="paper",

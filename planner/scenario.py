@@ -22,8 +22,12 @@ class Scenario:
         The model, see :func:`planner.load_model`.
     hardware : Hardware
         The devices, see :func:`planner.load_hardware`.
-    tp, dp : int, optional
-        Tensor-parallel ranks of a replica, and replicas; chosen to fit without them. [1]
+    tp, pp, dp : int, optional
+        Tensor-parallel ranks, pipeline stages, and data-parallel ranks; chosen to fit without
+        them. [1]
+    ep, cp, dcp, attention_dp : int, optional
+        Expert- and context-parallel ranks, parts of the cached tokens within the tensor-parallel
+        ranks, and data-parallel ranks that share experts: see :class:`planner.model.Layout`. [1]
     weights : str, optional
         Storage format of the weights; the checkpoint's own without it.
     activations : str, optional
@@ -46,7 +50,12 @@ class Scenario:
     model: Model
     hardware: Hardware
     tp: int | None = None
+    pp: int | None = None
     dp: int | None = None
+    ep: int | None = None
+    cp: int | None = None
+    dcp: int | None = None
+    attention_dp: int | None = None
     weights: str | None = None
     activations: str | None = None
     kv_cache_dtype: str | None = None

@@ -13,6 +13,14 @@ SOFTWARE: dict[str, Source] = {
         locator="as vendored by llama-cpp-python 0.3.36: src/llama-kv-cache.cpp, "
         "llama-kv-cache-iswa.cpp, llama-memory-recurrent.cpp and llama-context.cpp",
     ),
+    "vllm-kv-planning": Source(
+        kind="repository",
+        title="vLLM: planning of its cache of keys and values",
+        publisher="vLLM project",
+        date="2026",
+        locator="release 0.33.0: vllm/v1/core/kv_cache_planning.py, vllm/v1/kv_cache_interface.py, "
+        "vllm/platforms/interface.py",
+    ),
     "vllm-memory-budget": Source(
         kind="repository",
         title="vLLM: memory profiling and the room for its cache",

@@ -84,7 +84,7 @@ def sweep(scenario: Scenario, *, context: ArrayLike, sequences: ArrayLike) -> Sw
         Step.decode(columns, rows),
         deployment.execution,
         scenario.hardware.device,
-        deployment.link,
+        deployment.links,
     )
     return Sweep(
         context=contexts,

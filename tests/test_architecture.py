@@ -38,6 +38,7 @@ RANKS = {
     "crossovers": 5,
     "deployment": 5,
     "explain": 5,
+    "layouts": 5,
     "palette": 5,
     "plan": 5,
     "scenario": 5,

@@ -176,8 +176,8 @@ def test_eight_bit_weights_multiply_in_eight_bits_where_the_device_can() -> None
     ("change", "error", "words"),
     [
         ({"tp": 7, "devices": 7}, LayoutError, "1, 2, 4, 8"),
-        ({"tp": 3, "devices": 8}, LayoutError, "tp × dp = 8"),
-        ({"dp": 3, "devices": 8}, LayoutError, "tp × dp = 8"),
+        ({"tp": 3, "devices": 8}, LayoutError, "tp × pp × cp × dp = 8"),
+        ({"dp": 3, "devices": 8}, LayoutError, "tp × pp × cp × dp = 8"),
         ({"context": -5}, ScenarioError, "--context"),
         ({"context": 10**30}, ScenarioError, "--context"),
         ({"context": float("nan")}, ScenarioError, "--context"),

@@ -128,9 +128,8 @@ def weight_tensors(
     torch.Tensor
         Elements, then scales, of each tensor of each layer.
     """
-    tp = execution.layout.tp
     for _, tensor, count in model.tensors:
-        for shape, dtype in _stored_shapes(tensor.on_rank(tp), execution.weights):
+        for shape, dtype in _stored_shapes(tensor.on_rank(execution.layout), execution.weights):
             for _ in range(count):
                 yield filled(shape, dtype, device)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from planner.cost.links import Links
 from planner.cost.roofline import OperationCost, operation_cost
 from planner.hardware import Device, Link, load_device
 from planner.model import Execution, Model
@@ -152,7 +153,7 @@ def forecast(
     if joined is None and any(op.message_bytes for _, op, _ in operations):
         raise NoModelError("nothing is known about what joins the ranks", where=device.id)
     costs = tuple(
-        operation_cost(layer, operation, count, device, joined)
+        operation_cost(layer, operation, count, device, Links(otherwise=joined))
         for layer, operation, count in operations
     )
     return Forecast(operations=operations, costs=costs)

@@ -3,7 +3,7 @@
 from planner.engines.allocation import Allocation, LineItem, Pool
 from planner.engines.engine import Engine, Site
 from planner.engines.memory import EngineMemory
-from planner.engines.registry import ENGINES, allocate, find_engine
+from planner.engines.registry import ENGINES, allocate, casts_fp32, find_engine
 from planner.engines.settings import LONGEST, EngineSettings
 from planner.engines.version import Version, parse_engine
 
@@ -19,6 +19,7 @@ __all__ = [
     "Site",
     "Version",
     "allocate",
+    "casts_fp32",
     "find_engine",
     "parse_engine",
 ]

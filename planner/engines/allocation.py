@@ -24,7 +24,7 @@ class LineItem:
     versions : str
         Versions of the engine for which the rule holds.
     source : str
-        Id in :data:`planner.references.REFERENCES`, of a source of the device or of the runtime.
+        Id in :data:`planner.software.SOFTWARE`, or of a source of the device.
     """
 
     name: str
@@ -123,6 +123,8 @@ class Allocation:
         Most tokens in one step. [tokens]
     max_sequences : int
         Most sequences in one step. [1]
+    stage : int
+        Pipeline stage whose ranks decide; the budget is theirs. [1]
     longest_asked : bool
         Whether the longest request follows from the pool, and not the other way round.
     warnings, assumptions : tuple of str
@@ -135,6 +137,7 @@ class Allocation:
     pool: Pool
     step_tokens: int
     max_sequences: int
+    stage: int = 0
     longest_asked: bool = False
     warnings: tuple[str, ...] = ()
     assumptions: tuple[str, ...] = ()

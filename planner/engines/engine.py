@@ -61,6 +61,11 @@ class Engine(Protocol):
         ...
 
     @property
+    def casts_fp32(self) -> bool:
+        """Whether it loads weights in 16 bits that are published in fp32."""
+        ...
+
+    @property
     def options(self) -> Mapping[str, type]:
         """Kind of value of every further flag that changes memory, by its own name."""
         ...

@@ -10,7 +10,8 @@ from planner.cost.memory import MemoryUse, explain_weights
 from planner.engines.allocation import Allocation
 from planner.explanation import Explanation, Term
 from planner.hardware import Runtime
-from planner.model import Execution, Model
+from planner.model import Execution, Layout, Model
+from planner.model.stages import pipeline_stages
 from planner.units import format_bytes
 
 
@@ -39,9 +40,9 @@ class EngineMemory:
     allocation: Allocation
 
     @property
-    def tp(self) -> int:
-        """Tensor-parallel ranks. [1]."""
-        return self.execution.layout.tp
+    def layout(self) -> Layout:
+        """Parallel sizes."""
+        return self.execution.layout
 
     @property
     def step_tokens(self) -> int:
@@ -113,6 +114,23 @@ class EngineMemory:
         """
         return self.allocation.pool.need_bytes(context, 1)
 
+    def fullest(self, context: int, sequences: int) -> EngineMemory:
+        """Return the memory of the rank whose pool decides.
+
+        Parameters
+        ----------
+        context, sequences : int
+            Not used: the engine settles for the fewest blocks of any rank before it serves.
+            [tokens], [1]
+
+        Returns
+        -------
+        EngineMemory
+            Itself.
+        """
+        del context, sequences
+        return self
+
     def fits(self, context: Numeric, sequences: Numeric) -> Numeric:
         """Return whether a load fits into the capacity.
 
@@ -146,12 +164,17 @@ class EngineMemory:
             With the engine's own line items.
         """
         explain: dict[str, Callable[[], Explanation]] = {
-            "weights_bytes": lambda: explain_weights(self.model, self.execution, self.tp),
+            "weights_bytes": self._explain_weights,
             "total_bytes": lambda: self._explain_total(context, sequences),
         }
         if figure in explain:
             return explain[figure]()
         return self._explain_item(figure, context, sequences)
+
+    def _explain_weights(self) -> Explanation:
+        stages = pipeline_stages(self.model, self.layout.pp)
+        stage = stages[self.allocation.stage]
+        return explain_weights(stage, self.execution, self.layout)
 
     def _explain_item(self, figure: str, context: int, sequences: int) -> Explanation:
         allocation = self.allocation

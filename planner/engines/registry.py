@@ -51,6 +51,32 @@ def find_engine(name: str) -> Engine:
     return ENGINES[name]
 
 
+def casts_fp32(settings: EngineSettings) -> bool:
+    """Return whether an engine loads weights in 16 bits that are published in fp32.
+
+    Parameters
+    ----------
+    settings : EngineSettings
+        Names the engine.
+
+    Returns
+    -------
+    bool
+        Whether a format must be named to keep fp32.
+
+    Raises
+    ------
+    UnknownNameError
+        No engine has this name.
+
+    Examples
+    --------
+    >>> casts_fp32(EngineSettings(engine="vllm"))
+    True
+    """
+    return find_engine(parse_engine(settings.engine)[0]).casts_fp32
+
+
 def allocate(
     settings: EngineSettings,
     model: Model,

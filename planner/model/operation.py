@@ -20,6 +20,7 @@ Kind = Literal[
     "compressed_attention_decode", "state_space_prefill", "state_space_decode",
     "short_convolution_prefill", "short_convolution_decode", "long_convolution_prefill",
     "long_convolution_decode", "elementwise", "embedding", "all_reduce",
+    "all_to_all", "send_recv",
 ]  # fmt: skip
 
 
@@ -44,9 +45,10 @@ class Operation:
     workspace_bytes : numeric
         What is written and read again in between. [bytes]
     message_bytes : numeric
-        What a collective combines per rank. [bytes]
+        What a collective combines per rank, or what one rank sends. [bytes]
     shape : mapping
-        The kind's shape columns.
+        The kind's shape columns; of messages also ``span``, the devices in a row among which the
+        ranks stand.
     """
 
     name: str
@@ -114,8 +116,7 @@ def gemm(name: str, weights: tuple[Tensor, ...], rows: Numeric, execution: Execu
     >>> gemm("fc", linear("fc", 3072, 768), 1024, half()).flop
     4831838208
     """
-    tp = execution.layout.tp
-    parts = [tensor.on_rank(tp) for tensor in weights]
+    parts = [tensor.on_rank(execution.layout) for tensor in weights]
     matrices = [part for part in parts if len(part.shape) == 2]
     columns = sum(part.shape[0] for part in matrices)
     inner = matrices[0].shape[1]
@@ -209,5 +210,10 @@ def all_reduce(name: str, tokens: Numeric, width: int, execution: Execution) -> 
         kind="all_reduce",
         precision=execution.stream.precision,
         message_bytes=message,
-        shape={"ranks": execution.layout.tp, "message_bytes": message, "nodes": 1},
+        shape={
+            "ranks": execution.layout.tp,
+            "message_bytes": message,
+            "nodes": 1,
+            "span": execution.layout.tp,
+        },
     )

@@ -10,7 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from planner.errors import PlannerError
 from planner.hardware import Hardware
-from planner.model import Model
+from planner.model import Layout, Model
 from planner.model.storage import CACHE_FORMATS, COMPUTE_FORMATS, WEIGHT_FORMATS
 from planner.plan import Plan, plan
 from planner.ui import loaded, upload
@@ -232,7 +232,9 @@ def _divisors(hardware: Hardware | None) -> list[str]:
 
 def _sizes(model: Model | None, hardware: Hardware | None) -> list[str]:
     sizes = [size for size in _divisors(hardware) if int(size) <= _MOST_TP]
-    return sizes if model is None else [size for size in sizes if model.admits(int(size))]
+    if model is None:
+        return sizes
+    return [size for size in sizes if model.admits(Layout(tp=int(size)))]
 
 
 def _about_model(model: Model) -> str:

@@ -14,7 +14,7 @@ pytest.importorskip("transformers")
 
 from planner import load_model  # noqa: E402
 from planner.importers import import_config, model_ids  # noqa: E402
-from planner.model import Model, Step  # noqa: E402
+from planner.model import Layout, Model, Step  # noqa: E402
 from validation import steps  # noqa: E402
 from validation.allocation import all_cache_tensors, filled, watched, weight_tensors  # noqa: E402
 from validation.checkpoint import FOLDER, configuration  # noqa: E402
@@ -219,7 +219,9 @@ def test_weights_of_a_rank() -> None:
     model, execution = load_model("smollm2-135m"), execution_of("bf16", tp=3)
     short = cut(model, layers=2, vocabulary=600)
     held = sum(each.nbytes for each in weight_tensors(short, execution, HOST))
-    assert held == short.weights_bytes(execution, tp=3) < short.weights_bytes(execution)
+    assert (
+        held == short.weights_bytes(execution, layout=Layout(tp=3)) < short.weights_bytes(execution)
+    )
 
 
 def test_flop_check() -> None:

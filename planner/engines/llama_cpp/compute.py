@@ -8,7 +8,6 @@ from planner.arrays import Numeric, maximum
 from planner.cost.activations import activation_peak
 from planner.engines.llama_cpp.context import Context
 from planner.model import Execution, Model
-from planner.model.cache import TokenCache
 from planner.model.formats.number_format import FP32
 from planner.model.mixers.attention import Attention
 
@@ -68,8 +67,6 @@ def _attention_bytes(model: Model, context: Context, length: Numeric) -> Numeric
         if not isinstance(part, Attention):
             continue
         for cache in part.caches():
-            if not isinstance(cache, TokenCache):
-                continue
             cells = context.cache_cells(cache, length)
             width = part.query_heads * part.head_dim
             own = _STREAMS * model.hidden + _QUERIES * width

@@ -36,6 +36,7 @@ class LlamaCpp:
     name = "llama.cpp"
     versions = (Version((0,)), Version((0, 5, 0)))
     options = OPTIONS
+    casts_fp32 = False
 
     def allocate(self, site: Site) -> Allocation:
         """Return what llama.cpp takes and what it leaves for longer contexts.

@@ -26,6 +26,9 @@ WIDE_STATES = frozenset({"NemotronHForCausalLM", "NemotronHPuzzleForCausalLM"})
 """States of Mamba that are kept as the configuration says, in fp32 without a word; others take the
 format of the model."""
 
+PLAIN_CACHE = frozenset({"FalconForCausalLM", "RWForCausalLM"})
+"""Attention that is not told of the cache format, and keeps that of the model."""
+
 
 @dataclass(frozen=True, slots=True)
 class Exceptions:
@@ -87,6 +90,11 @@ class Exceptions:
                 for cache in caches
             )
         return caches
+
+    @property
+    def plain_cache(self) -> bool:
+        """Whether keys and values stay in the format of the model whatever is asked for."""
+        return self.architecture in PLAIN_CACHE
 
     @staticmethod
     def _expanded(cache: Cache, part: LatentAttention) -> Cache:

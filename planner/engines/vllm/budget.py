@@ -13,7 +13,6 @@ from planner.engines.vllm.outside import graphs_bytes, outside_bytes
 from planner.engines.vllm.profile_run import Conditions, ProfileRun, profile_run
 from planner.engines.vllm.weights import LoadedWeights, loaded_weights
 from planner.errors import ScenarioError
-from planner.model import Model
 from planner.units import format_bytes
 
 _NEW_UTILIZATION = Version((0, 21, 0))
@@ -54,14 +53,14 @@ def budget(site: Site, limits: Limits) -> Budget:
     Parameters
     ----------
     site : Site
-        Model, formats, device, flags and version.
+        The model, or the pipeline stage of a rank; formats, device, flags and version.
     limits : Limits
         Most tokens and sequences of a step.
 
     Returns
     -------
     Budget
-        Line items from the label capacity down, of the fullest rank.
+        Line items from the label capacity down.
 
     Raises
     ------
@@ -72,7 +71,7 @@ def budget(site: Site, limits: Limits) -> Budget:
     ----------
     vllm-memory-budget
     """
-    rank = fullest_rank(site, limits)
+    rank = rank_of(site, limits)
     inside = site.version >= _GRAPHS_INSIDE
     before = [*_capacity_items(site), *_taken_items(rank, limits, graphs_inside=inside)]
     given = site.settings.kv_pool_bytes
@@ -93,22 +92,22 @@ def budget(site: Site, limits: Limits) -> Budget:
     )
 
 
-def fullest_rank(site: Site, limits: Limits) -> Rank:
-    """Return what the fullest rank takes.
+def rank_of(site: Site, limits: Limits) -> Rank:
+    """Return what a rank takes.
 
     Parameters
     ----------
     site : Site
-        Model, formats, device, flags and version.
+        The model, or the pipeline stage of the rank; formats, device, flags and version.
     limits : Limits
         Most tokens and sequences of a step.
 
     Returns
     -------
     Rank
-        Of the pipeline stage that leaves the least room.
+        Its weights, its profile run and what stands beside them.
     """
-    stages: tuple[Model, ...] = (site.model,)
+    layout, stage = site.execution.layout, site.model
     eager = site.options.flag("enforce_eager") is True
     conditions = Conditions(
         execution=site.execution,
@@ -117,19 +116,12 @@ def fullest_rank(site: Site, limits: Limits) -> Rank:
         tokens=limits.step_tokens,
         rows=min(limits.max_sequences, limits.step_tokens),
     )
-    outside = outside_bytes(site.hardware.device, site.execution.layout, len(stages), site.version)
-    ranks = [
-        Rank(
-            weights=loaded_weights(stage, site.execution, site.version),
-            run=profile_run(stage, conditions, stages=len(stages)),
-            outside_bytes=outside,
-            graphs_bytes=0
-            if eager
-            else graphs_bytes(stage, estimated=site.version >= _GRAPHS_INSIDE),
-        )
-        for stage in stages
-    ]
-    return max(ranks, key=lambda rank: rank.taken_bytes)
+    return Rank(
+        weights=loaded_weights(stage, site.execution, site.version),
+        run=profile_run(stage, conditions, stages=layout.pp),
+        outside_bytes=outside_bytes(site.hardware.device, layout, layout.pp, site.version),
+        graphs_bytes=0 if eager else graphs_bytes(stage, estimated=site.version >= _GRAPHS_INSIDE),
+    )
 
 
 def utilization(site: Site) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from planner.engines.allocation import Allocation
@@ -12,6 +13,7 @@ from planner.engines.version import Version
 from planner.engines.vllm.budget import budget
 from planner.engines.vllm.limits import resolve_limits
 from planner.engines.vllm.planning import plan_pool
+from planner.model.stages import pipeline_stages
 
 OPTIONS: Mapping[str, type] = MappingProxyType(
     {
@@ -38,6 +40,7 @@ class Vllm:
     name = "vllm"
     versions = (Version((0, 6, 0)), Version((0, 33, 0)))
     options = OPTIONS
+    casts_fp32 = True
 
     def allocate(self, site: Site) -> Allocation:
         """Return what vLLM takes and what it leaves for requests.
@@ -58,8 +61,10 @@ class Vllm:
             A flag is out of range, or not one that vLLM can serve.
         """
         limits = resolve_limits(site)
-        room = budget(site, limits)
-        pool = plan_pool(site, limits, max(0, room.pool_bytes))
+        stages = pipeline_stages(site.model, site.execution.layout.pp)
+        rooms = [budget(replace(site, model=stage), limits) for stage in stages]
+        pool = plan_pool(site, limits, tuple(max(0, room.pool_bytes) for room in rooms))
+        room = rooms[pool.stage]
         return Allocation(
             engine=self.name,
             version=str(site.version),
@@ -67,6 +72,7 @@ class Vllm:
             pool=pool,
             step_tokens=limits.step_tokens,
             max_sequences=limits.max_sequences,
+            stage=pool.stage,
             longest_asked=limits.max_model_len == LONGEST,
             warnings=room.warnings,
             assumptions=room.assumptions,

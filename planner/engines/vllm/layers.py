@@ -81,6 +81,9 @@ def layer_specs(model: Model, rules: CacheRules) -> tuple[LayerSpec, ...]:
         A kind of cache that vLLM does not plan for, or a block that a backend does not serve.
     """
     exceptions = Exceptions.of(model)
+    if exceptions.plain_cache:
+        execution = replace(rules.execution, cache=rules.execution.stream)
+        rules = replace(rules, execution=execution)
     kept = {part: exceptions.caches(part) for _, part, _ in model.parts}
     backends = _backends(kept, rules)
     specs = [

@@ -12,9 +12,10 @@ from planner.engines.vllm.pool import VllmPool, stage_ranges
 from planner.engines.vllm.specs import Demand
 from planner.engines.vllm.states import CacheMode, StateRules
 from planner.model.mixers.compressed import CompressedAttention
+from planner.model.stages import layers_per_stage
 
 
-def plan_pool(site: Site, limits: Limits, room_bytes: int) -> VllmPool:
+def plan_pool(site: Site, limits: Limits, rooms_bytes: tuple[int, ...]) -> VllmPool:
     """Return how vLLM lays a model's caches out in a pool.
 
     Parameters
@@ -23,8 +24,8 @@ def plan_pool(site: Site, limits: Limits, room_bytes: int) -> VllmPool:
         Model, formats, device, flags and version.
     limits : Limits
         Longest request and step.
-    room_bytes : int
-        Bytes for caches on each device. [bytes]
+    rooms_bytes : tuple of int
+        Bytes for caches on a device of each pipeline stage. [bytes]
 
     Returns
     -------
@@ -37,8 +38,8 @@ def plan_pool(site: Site, limits: Limits, room_bytes: int) -> VllmPool:
         A flag that vLLM cannot serve, or a cache that it has no rule for.
     """
     options, version = site.options, site.version
-    pp = getattr(site.execution.layout, "pp", 1)
-    token_ranks = options.count("decode_context_parallel_size") or 1
+    layout = site.execution.layout
+    token_ranks = options.count("decode_context_parallel_size") or layout.dcp
     specs = layer_specs(site.model, _rules(site, token_ranks))
     hybrid = version >= versions.HYBRID_MANAGER and not options.flag(
         "disable_hybrid_kv_cache_manager"
@@ -46,11 +47,11 @@ def plan_pool(site: Site, limits: Limits, room_bytes: int) -> VllmPool:
     packed = any(isinstance(part, CompressedAttention) for _, part, _ in site.model.parts)
     return VllmPool(
         groups=group_layers(specs, hybrid=hybrid, packed=packed) if specs else (),
-        stages=stage_ranges(layers_per_stage(len(site.model.layers), pp)),
-        room_bytes=room_bytes,
+        stages=stage_ranges(layers_per_stage(len(site.model.layers), layout.pp)),
+        rooms_bytes=rooms_bytes,
         blocks_given=options.count("num_gpu_blocks_override"),
         demand=Demand(
-            in_flight_tokens=concurrent_batches(site, pp) * limits.step_tokens,
+            in_flight_tokens=concurrent_batches(site) * limits.step_tokens,
             encoder_tokens=limits.step_tokens,
         ),
         asked_model_len=limits.max_model_len,
@@ -98,15 +99,13 @@ def cache_mode(site: Site) -> CacheMode:
     return "align" if given else "none"
 
 
-def concurrent_batches(site: Site, pp: int) -> int:
+def concurrent_batches(site: Site) -> int:
     """Return how many steps may be scheduled at once.
 
     Parameters
     ----------
     site : Site
-        Flags and version.
-    pp : int
-        Pipeline stages. [1]
+        Layout, flags and version.
 
     Returns
     -------
@@ -115,11 +114,5 @@ def concurrent_batches(site: Site, pp: int) -> int:
     """
     if site.version < versions.IN_FLIGHT:
         return 1
-    given = site.options.flag("async_scheduling")
-    return pp if given is False else pp + 1
-
-
-def layers_per_stage(layers: int, pp: int) -> tuple[int, ...]:
-    """Return how many layers each pipeline stage holds; the last and the first are spared."""
-    share, left = divmod(layers, pp)
-    return tuple(share + (pp - 1 - left <= stage < pp - 1) for stage in range(pp))
+    pp = site.execution.layout.pp
+    return pp if site.options.flag("async_scheduling") is False else pp + 1

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from planner.arrays import Numeric
-from planner.cost.limits import largest
+from planner.cost.limits import MOST_TOKENS, largest
 from planner.engines.allocation import LineItem
 from planner.engines.settings import LONGEST
 from planner.engines.vllm.grouping import Group
@@ -27,8 +27,8 @@ class VllmPool:
         Layers that take blocks together.
     stages : tuple of range
         Layers of each pipeline stage. [1]
-    room_bytes : int
-        Bytes for caches on each device. [bytes]
+    rooms_bytes : tuple of int
+        Bytes for caches on a device of each stage. [bytes]
     blocks_given : int or None
         Blocks as a person asked for them. [1]
     demand : Demand
@@ -45,7 +45,7 @@ class VllmPool:
 
     groups: tuple[Group, ...]
     stages: tuple[range, ...]
-    room_bytes: int
+    rooms_bytes: tuple[int, ...]
     blocks_given: int | None
     demand: Demand
     asked_model_len: int
@@ -61,10 +61,23 @@ class VllmPool:
             for stage in self.stages
         )
 
+    @cached_property
+    def _stage_blocks(self) -> tuple[int, ...]:
+        """Blocks for which each stage has room. [1]."""
+        return tuple(
+            room // block if block else MOST_TOKENS
+            for room, block in zip(self.rooms_bytes, self.block_bytes, strict=True)
+        )
+
     @property
-    def widest_block_bytes(self) -> int:
+    def stage(self) -> int:
+        """Pipeline stage that has room for the fewest blocks. [1]."""
+        return self._stage_blocks.index(min(self._stage_blocks))
+
+    @property
+    def own_block_bytes(self) -> int:
         """One block on the stage that decides. [bytes]."""
-        return max(self.block_bytes, default=0)
+        return self.block_bytes[self.stage]
 
     @property
     def block_tokens(self) -> int:
@@ -76,16 +89,7 @@ class VllmPool:
         """Blocks of the pool, the null block among them. [1]."""
         if self.blocks_given is not None:
             return self.blocks_given
-        if not self.widest_block_bytes:
-            return 1
-        return self.room_bytes // self.widest_block_bytes
-
-    @property
-    def usable_bytes(self) -> int:
-        """What blocks may take on the stage that decides. [bytes]."""
-        if self.blocks_given is not None:
-            return self.blocks_given * self.widest_block_bytes
-        return self.room_bytes
+        return self._stage_blocks[self.stage] if self.groups else 1
 
     def request_blocks(self, length: Numeric) -> Numeric:
         """Return the blocks that one request may take at most.
@@ -115,16 +119,12 @@ class VllmPool:
         return largest(self._holds, max(self.positions, self.asked_model_len))
 
     def _holds(self, length: int) -> bool:
-        return int(self._start(length)) <= self.usable_bytes
-
-    def _start(self, length: Numeric) -> Numeric:
-        """One request and the null block. [bytes]."""
-        return (self.request_blocks(length) + 1) * self.widest_block_bytes
+        return int(self.request_blocks(length)) + 1 <= self.blocks
 
     @property
     def start_bytes(self) -> int:
         """Room below which the engine does not start. [bytes]."""
-        return int(self._start(self.max_model_len))
+        return (int(self.request_blocks(self.max_model_len)) + 1) * self.own_block_bytes
 
     @property
     def max_concurrency(self) -> float | None:
@@ -156,7 +156,7 @@ class VllmPool:
         numeric
             Whole blocks. [bytes]
         """
-        return (sequences * self.request_blocks(context) + 1) * self.widest_block_bytes
+        return (sequences * self.request_blocks(context) + 1) * self.own_block_bytes
 
     def items(self) -> tuple[LineItem, ...]:
         """Return how the pool is cut.
@@ -166,7 +166,7 @@ class VllmPool:
         tuple of LineItem
             One block, what one request takes, and the null block.
         """
-        block, length = self.widest_block_bytes, self.max_model_len
+        block, length = self.own_block_bytes, self.max_model_len
         request = int(self.request_blocks(length))
         parts = " + ".join(
             f"{int(group.blocks(length, self.demand)):,}" for group in self.groups[:12]

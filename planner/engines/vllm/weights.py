@@ -86,9 +86,8 @@ def loaded_weights(model: Model, execution: Execution, version: Version) -> Load
     blocks: dict[tuple[str, str, int], int] = defaultdict(int)
     stored = execution.weights.extra_bytes
     padding = 0
-    tp = execution.layout.tp
     for layer, tensor, count, scheme in stored_tensors(model, execution.weights):
-        own = tensor.on_rank(tp)
+        own = tensor.on_rank(execution.layout)
         size = scheme.tensor_bytes(own)
         padded = _padding_bytes(own, scheme, version)
         stored, padding = stored + size * count, padding + padded * count
