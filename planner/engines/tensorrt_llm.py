@@ -12,6 +12,7 @@ from planner.engines.longest import longest_request
 from planner.engines.room import capacity_items, item, room_left, step_bytes
 from planner.engines.rotary_tables import rotary_bytes
 from planner.engines.settings import LONGEST
+from planner.engines.tightest import tightest_stage
 from planner.engines.token_pool import TokenPool
 from planner.engines.version import Version
 from planner.errors import ScenarioError
@@ -33,6 +34,7 @@ class TensorRtLlm:
     name = "tensorrt-llm"
     versions = (Version((1, 0, 0)), Version((1, 3, 0)))
     options = OPTIONS
+    casts_fp32 = True
 
     def allocate(self, site: Site) -> Allocation:
         """Return what TensorRT-LLM takes and what it leaves for requests.
@@ -56,6 +58,9 @@ class TensorRtLlm:
         ----------
         tensorrt-llm-memory
         """
+        return tightest_stage(site, self._of_stage)
+
+    def _of_stage(self, site: Site) -> Allocation:
         settings = site.settings
         step = settings.max_num_batched_tokens or _STEP_TOKENS
         many = settings.max_num_seqs or _SEQUENCES
@@ -94,7 +99,7 @@ def _need(site: Site, block: int) -> Callable[[Numeric, Numeric], Numeric]:
         for _, cache, count in model.caches
         if isinstance(cache, StateCache)
     )
-    token = model.cache_bytes_per_token(execution, tp=tp)
+    token = model.cache_bytes_per_token(execution, layout=execution.layout)
 
     def need(length: Numeric, sequences: Numeric) -> Numeric:
         return sequences * (ceil_div(length, block) * block * token + states)
@@ -114,10 +119,10 @@ def _budget(site: Site, step: int, rows: int) -> Budget:
             got=share,
             allowed="above 0 and at most 1",
         )
-    weights = site.model.weights_bytes(site.execution, tp=layout.tp)
+    weights = site.model.weights_bytes(site.execution, layout=layout)
     weights += rotary_bytes(site.model, site.execution)
     activations = step_bytes(site, step, rows)
-    runtime = site.runtime.context_bytes + site.runtime.collective_bytes(layout.tp)
+    runtime = site.runtime.context_bytes + site.runtime.collective_bytes(layout.joined_devices)
     items = [
         *capacity_items(site, _SOURCE),
         item("runtime", -runtime, "driver context and collective buffers", _SOURCE),

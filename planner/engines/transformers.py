@@ -11,6 +11,7 @@ from planner.engines.engine import Site
 from planner.engines.longest import longest_request
 from planner.engines.room import capacity_items, item, room_left, step_bytes
 from planner.engines.settings import LONGEST
+from planner.engines.tightest import tightest_stage
 from planner.engines.token_pool import TokenPool
 from planner.engines.version import Version
 from planner.errors import ScenarioError
@@ -29,6 +30,7 @@ class Transformers:
     name = "transformers"
     versions = (Version((4, 57, 0)), Version((5, 23, 0)))
     options = OPTIONS
+    casts_fp32 = False
 
     def allocate(self, site: Site) -> Allocation:
         """Return what Transformers takes and what it leaves for caches.
@@ -52,6 +54,9 @@ class Transformers:
         ----------
         transformers-caches
         """
+        return tightest_stage(site, self._of_stage)
+
+    def _of_stage(self, site: Site) -> Allocation:
         settings = site.settings
         static = _kind(site) == "static"
         many = settings.max_num_seqs or 1
@@ -105,10 +110,9 @@ def static_need(site: Site) -> Need:
         Bytes of tokens and sequences.
     """
     model, execution = site.model, site.execution
-    tp = execution.layout.tp
 
     def need(length: Numeric, sequences: Numeric) -> Numeric:
-        return sequences * model.cache_bytes(length, execution, tp=tp)
+        return sequences * model.cache_bytes(length, execution, layout=execution.layout)
 
     return need
 
@@ -154,9 +158,9 @@ def dynamic_need(site: Site) -> Need:
 
 def _budget(site: Site, tokens: int, rows: int) -> Budget:
     layout = site.execution.layout
-    weights = site.model.weights_bytes(site.execution, tp=layout.tp)
+    weights = site.model.weights_bytes(site.execution, layout=layout)
     activations = step_bytes(site, tokens, rows)
-    runtime = site.runtime.context_bytes + site.runtime.collective_bytes(layout.tp)
+    runtime = site.runtime.context_bytes + site.runtime.collective_bytes(layout.joined_devices)
     items = (
         *capacity_items(site, _SOURCE),
         item("runtime", -runtime, "driver context and collective buffers", _SOURCE),

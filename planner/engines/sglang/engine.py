@@ -13,6 +13,7 @@ from planner.engines.rotary_tables import rotary_bytes
 from planner.engines.settings import LONGEST
 from planner.engines.sglang.fraction import Step, default_step, static_fraction
 from planner.engines.sglang.pools import Cells, Shares
+from planner.engines.tightest import tightest_stage
 from planner.engines.token_pool import TokenPool
 from planner.engines.version import Version
 from planner.errors import ScenarioError
@@ -40,6 +41,7 @@ class Sglang:
     name = "sglang"
     versions = (Version((0, 5, 0)), Version((0, 5, 23)))
     options = OPTIONS
+    casts_fp32 = True
 
     def allocate(self, site: Site) -> Allocation:
         """Return what SGLang takes and what it leaves for requests.
@@ -59,6 +61,9 @@ class Sglang:
         ScenarioError
             A flag is out of range, or nothing says how long a request may be.
         """
+        return tightest_stage(site, self._of_stage)
+
+    def _of_stage(self, site: Site) -> Allocation:
         step = _step(site)
         length, positions = longest_request(site)
         room = _budget(site, step)
@@ -102,7 +107,7 @@ def _fraction(site: Site, step: Step) -> float:
         return static_fraction(
             site.hardware.device,
             step,
-            site.execution.layout.tp,
+            site.execution.layout.tp * site.execution.layout.pp,
             latent=any(isinstance(cache, LatentCache) for _, cache, _ in site.model.caches),
             tower=any(tower.name == "vision" for tower in site.model.towers),
         )
@@ -119,9 +124,9 @@ def _fraction(site: Site, step: Step) -> float:
 def _budget(site: Site, step: Step) -> Budget:
     device, layout = site.hardware.device, site.execution.layout
     share = _fraction(site, step)
-    stored = site.model.weights_bytes(site.execution, tp=layout.tp)
+    stored = site.model.weights_bytes(site.execution, layout=layout)
     weights = stored + rotary_bytes(site.model, site.execution)
-    runtime = site.runtime.context_bytes + site.runtime.collective_bytes(layout.tp)
+    runtime = site.runtime.context_bytes + site.runtime.collective_bytes(layout.joined_devices)
     free = device.capacity_bytes - runtime
     kept = free - int(free * share)
     items = (
