@@ -7,6 +7,7 @@ from pathlib import Path
 
 from planner.errors import ScenarioError
 from planner.units import format_bytes, format_seconds, format_si
+from validation.allocation_page import allocation_section
 from validation.calibrate import calibrate
 from validation.compare import Comparison, Pair, Table, compare, describe, unpredicted, worst
 from validation.entries import Environment, Row
@@ -87,7 +88,9 @@ def accuracy_page(paths: Iterable[Path]) -> str:
         A record cannot be read.
     """
     sections = [_section(path) for path in paths]
-    return "\n".join([_HEAD, *sections]) if sections else f"{_HEAD}\nThere are no records yet.\n"
+    if not sections:
+        return f"{_HEAD}\nThere are no records yet.\n"
+    return "\n".join([_HEAD, *sections, allocation_section()])
 
 
 def _section(path: Path) -> str:

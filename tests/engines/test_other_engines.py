@@ -1,4 +1,4 @@
-"""SGLang, TensorRT-LLM and Transformers: printed pools, and properties that hold for every engine."""
+"""SGLang, TensorRT-LLM and Transformers: printed pools; properties that hold for every engine."""
 
 from __future__ import annotations
 
