@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from planner.cost.memory import explain_cache, explain_weights
+from planner.engines.explained import EXPLAIN_ENGINE
 from planner.explanation import Explanation, Term
 from planner.units import format_bytes
 
@@ -194,6 +195,21 @@ def _pool_tokens(figure: str) -> Explain:
     return explain
 
 
+def _by_engine(ideal: Mapping[str, Explain]) -> dict[str, Explain]:
+    """Return the engine's own explanations where one was named, else those of none."""
+
+    def either(figure: str) -> Explain:
+        def explain(plan: Plan) -> Explanation:
+            allocation = plan.deployment.allocation
+            if allocation is None:
+                return ideal[figure](plan)
+            return EXPLAIN_ENGINE[figure](allocation)
+
+        return explain
+
+    return {figure: either(figure) for figure in ideal}
+
+
 def _block(plan: Plan) -> Explanation:
     del plan
     return Explanation(
@@ -321,12 +337,16 @@ EXPLAIN: Mapping[str, Explain] = {
         )
     },
     "memory.per_device.capacity_bytes": _capacity,
-    "engine.cache_pool_bytes": _pool,
-    "engine.block_tokens": _block,
-    "engine.blocks": _pool_tokens("engine.blocks"),
-    "engine.reported_cache_tokens": _pool_tokens("engine.reported_cache_tokens"),
-    "engine.max_concurrency": _concurrency,
-    "engine.max_context_tokens": _largest_context("engine.max_context_tokens"),
+    **_by_engine(
+        {
+            "engine.cache_pool_bytes": _pool,
+            "engine.block_tokens": _block,
+            "engine.blocks": _pool_tokens("engine.blocks"),
+            "engine.reported_cache_tokens": _pool_tokens("engine.reported_cache_tokens"),
+            "engine.max_concurrency": _concurrency,
+            "engine.max_context_tokens": _largest_context("engine.max_context_tokens"),
+        }
+    ),
     **{
         f"{phase}.{field}": _step(phase, field)
         for phase in ("prefill", "decode")

@@ -200,6 +200,7 @@ class Plan:
             "isl": load.isl,
             "osl": load.osl,
             "max_num_batched_tokens": deployment.memory.step_tokens,
+            **(deployment.allocation.inputs() if deployment.allocation else {}),
         }
 
     def _model(self) -> dict[str, Any]:

@@ -142,6 +142,20 @@ class Allocation:
     warnings: tuple[str, ...] = ()
     assumptions: tuple[str, ...] = ()
 
+    def inputs(self) -> dict[str, object]:
+        """Return the resolved flags.
+
+        Returns
+        -------
+        dict
+            What was given, or the engine's default.
+        """
+        return {
+            "engine": f"{self.engine}@{self.version}",
+            "max_model_len": self.pool.max_model_len,
+            "max_num_seqs": self.max_sequences,
+        }
+
     def to_dict(self) -> dict[str, object]:
         """Return the answer as plain data.
 
@@ -160,9 +174,6 @@ class Allocation:
             "reported_cache_tokens": pool.reported_cache_tokens,
             "max_concurrency": pool.max_concurrency,
             "max_context_tokens": pool.max_context_tokens,
-            "max_model_len_tokens": pool.max_model_len,
-            "max_num_batched_tokens": self.step_tokens,
-            "max_num_seqs": self.max_sequences,
             "items": [
                 {
                     "name": item.name,

@@ -26,6 +26,8 @@ WIDE_STATES = frozenset({"NemotronHForCausalLM", "NemotronHPuzzleForCausalLM"})
 """States of Mamba that are kept as the configuration says, in fp32 without a word; others take the
 format of the model."""
 
+EXPORTED_STATES = frozenset({"KimiK3ForConditionalGeneration"})
+"""Kimi delta attention on a kernel that gives the state inside a prompt; other classes lack it."""
 PLAIN_CACHE = frozenset({"FalconForCausalLM", "RWForCausalLM"})
 """Attention that is not told of the cache format, and keeps that of the model."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from planner.engines.allocation import Budget, LineItem
 from planner.engines.engine import Site
@@ -87,6 +87,25 @@ def budget(site: Site, limits: Limits) -> Budget:
         graphs_bytes=rank.graphs_bytes if inside else 0,
         pool_bytes=pool,
     )
+
+
+def resized(room: Budget, pool_bytes: int) -> Budget:
+    """Return a budget whose pool is as large as the blocks that were given.
+
+    Parameters
+    ----------
+    room : Budget
+        As the engine finds it.
+    pool_bytes : int
+        What the blocks take. [bytes]
+
+    Returns
+    -------
+    Budget
+        With one more item.
+    """
+    item = _item("blocks given", pool_bytes - room.pool_bytes, "num_gpu_blocks_override")
+    return replace(room, items=(*room.items, item), pool_bytes=pool_bytes)
 
 
 def rank_of(site: Site, limits: Limits) -> Rank:

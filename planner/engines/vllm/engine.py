@@ -10,7 +10,7 @@ from planner.engines.allocation import Allocation
 from planner.engines.engine import Site
 from planner.engines.settings import LONGEST
 from planner.engines.version import Version
-from planner.engines.vllm.budget import budget
+from planner.engines.vllm.budget import budget, resized
 from planner.engines.vllm.limits import resolve_limits
 from planner.engines.vllm.planning import plan_pool
 from planner.model.stages import pipeline_stages
@@ -65,6 +65,8 @@ class Vllm:
         rooms = [budget(replace(site, model=stage), limits) for stage in stages]
         pool = plan_pool(site, limits, tuple(max(0, room.pool_bytes) for room in rooms))
         room = rooms[pool.stage]
+        if pool.blocks_given is not None:
+            room = resized(room, pool.blocks_given * pool.own_block_bytes)
         return Allocation(
             engine=self.name,
             version=str(site.version),

@@ -73,6 +73,7 @@ def _rules(site: Site, token_ranks: int) -> CacheRules:
             speculative_blocks=site.options.count("num_speculative_tokens") or 0,
             major=major,
             checkpoints=site.version >= versions.STATE_CHECKPOINTS,
+            architecture=site.model.architecture,
         ),
         token_ranks=token_ranks,
     )

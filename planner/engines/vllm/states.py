@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from planner.arrays import ceil_div
+from planner.engines.vllm.architectures import EXPORTED_STATES
 from planner.engines.vllm.backends import Backend
 from planner.engines.vllm.specs import LayerSpec
 from planner.model.mixers.linear_delta import GatedDeltaNet
@@ -36,12 +37,15 @@ class StateRules:
         Major compute capability of the device. [1]
     checkpoints : bool
         Whether the engine's version exports states from inside a prefill.
+    architecture : str or None
+        Class that the configuration names.
     """
 
     mode: CacheMode
     speculative_blocks: int
     major: int
     checkpoints: bool
+    architecture: str | None = None
 
     def blocks(self, part: Part) -> int:
         """Return the blocks that a state takes for each request.
@@ -62,7 +66,9 @@ class StateRules:
 
     def _exports(self, part: Part) -> bool:
         """Whether the prefill kernel gives the state at the end of a block on the way."""
-        return isinstance(part, Mamba2) or self._delta_kernel(part) or _full_rank_kda(part)
+        if isinstance(part, KimiDeltaAttention):
+            return self.architecture in EXPORTED_STATES
+        return isinstance(part, Mamba2) or self._delta_kernel(part)
 
     def _delta_kernel(self, part: Part) -> bool:
         """Whether gated DeltaNet runs on the kernel that gives states every 64 tokens."""
@@ -87,11 +93,6 @@ class StateRules:
         """
         aligned = self.mode == "align" and self.checkpoints
         return _DELTA_TOKENS if aligned and all(map(self._delta_kernel, parts)) else 1
-
-
-def _full_rank_kda(part: Part) -> bool:
-    """Kimi-K3's class of delta attention, which has a gate of full rank, exports its states."""
-    return isinstance(part, KimiDeltaAttention) and part.gate_rank is None
 
 
 def align_block(
