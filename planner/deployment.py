@@ -255,16 +255,21 @@ def _resolve_formats(scenario: Scenario, assumptions: list[str]) -> Execution:
 
 
 def _loaded_format(scenario: Scenario, assumptions: list[str]) -> str | None:
-    """What is given, or what an engine makes of weights that are published in fp32."""
-    checkpoint = scenario.model.checkpoint
+    """What is given, or what an engine makes of weights that it or the device cannot take."""
+    checkpoint, rates = scenario.model.checkpoint, scenario.hardware.device.rates
     if scenario.weights is not None or scenario.engine is None or checkpoint.quantised is not None:
         return scenario.weights
-    if checkpoint.dtype != "fp32" or not casts_fp32(scenario.engine):
+    engine, loaded = scenario.engine.engine, checkpoint.dtype
+    if loaded == "fp32" and casts_fp32(scenario.engine):
+        loaded = "bf16"
+    if loaded == "bf16" and "bf16" not in rates and "fp16" in rates:
+        loaded = "fp16"
+    if loaded == checkpoint.dtype:
         return None
     assumptions.append(
-        f"The weights are published in fp32; {scenario.engine.engine} loads them in bf16."
+        f"The weights are published in {checkpoint.dtype}; {engine} loads them in {loaded}."
     )
-    return "bf16"
+    return loaded
 
 
 def _cache_format(scenario: Scenario, assumptions: list[str]) -> Format | None:

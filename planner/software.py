@@ -85,5 +85,27 @@ SOFTWARE: dict[str, Source] = {
         publisher="DeepSpeed",
         date="2022-09-09",
     ),
+    "sglang-memory": Source(
+        kind="repository",
+        title="SGLang: its share of static memory and its pools of tokens and states",
+        publisher="sgl-project",
+        date="2026",
+        locator="release 0.5.23, sglang/srt/arg_groups/memory_hook.py and "
+        "sglang/srt/mem_cache/kv_cache_configurator.py",
+    ),
+    "tensorrt-llm-memory": Source(
+        kind="repository",
+        title="TensorRT-LLM: the PyTorch back end's room for its cache",
+        publisher="NVIDIA",
+        date="2026",
+        locator="release 1.3.0rc7, tensorrt_llm/_torch/pyexecutor/_util.py",
+    ),
+    "transformers-caches": Source(
+        kind="repository",
+        title="Transformers: dynamic, static and sliding caches",
+        publisher="Hugging Face",
+        date="2026",
+        locator="release 5.23.0, src/transformers/cache_utils.py",
+    ),
 }
 """Sources of what engines allocate, by id."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from planner.errors import ScenarioError
 from planner.units import format_bytes, format_seconds, format_si
+from validation.allocation_page import allocation_section
 from validation.calibrate import calibrate
 from validation.compare import Comparison, Pair, Table, compare, describe, unpredicted, worst
 from validation.entries import Environment, Row
@@ -89,7 +90,7 @@ def accuracy_page(paths: Iterable[Path]) -> str:
     """
     counts = parameter_section(load_parameter_record())
     sections = [_section(path) for path in paths] or ["There are no records of times yet.\n"]
-    return "\n".join([_HEAD, counts, *sections])
+    return "\n".join([_HEAD, counts, *sections, allocation_section()])
 
 
 def _section(path: Path) -> str:

@@ -49,7 +49,7 @@ def compute_bytes(model: Model, execution: Execution, context: Context, length: 
     >>> from planner import load_model
     >>> from planner.model.execution import half
     >>> round(compute_bytes(load_model("llama-3.2-1b"), half(), Context(), 4096) / 2**20)
-    263
+    262
     """
     wide = replace(execution, stream=FP32, activations=FP32)
     per_token = activation_peak(model, wide)
