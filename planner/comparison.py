@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from planner.arrays import Numeric
 from planner.cost.limits import MOST_TOKENS
-from planner.cost.roofline import step_cost
+from planner.cost.roofline import FLOORS, step_cost
 from planner.crossovers import Lower, lower_ranges
 from planner.deployment import Deployment, resolve
 from planner.model import Model, Step
@@ -169,7 +169,7 @@ class Comparison:
                 "kv_cache_dtype": chosen.execution.cache.name,
                 "sequences": chosen.replica_sequences,
             },
-            "assumptions": list(chosen.assumptions),
+            "assumptions": [*chosen.assumptions, FLOORS],
             "contexts_tokens": [int(context) for context in self.contexts],
             "variants": [
                 {
@@ -295,7 +295,7 @@ def _measure(model: Model, deployment: Deployment) -> Measure:
             "cache_bytes": spread(model.cache_bytes(contexts, execution)),
             "flop_per_token": spread(cost.flop / batch),
             "bytes_per_token": spread((cost.read_bytes + cost.write_bytes) / batch),
-            "step_time_s": spread(cost.time_s),
+            "step_time_s": spread(cost.floor_s),
         }
 
     return measure

@@ -375,8 +375,6 @@ def _unverified(device: Device, execution: Execution) -> Iterable[str]:
 def _standing_assumptions(memory: RankMemory | EngineMemory, load: Load) -> tuple[str, ...]:
     chunk = min(memory.step_tokens, load.sequences * load.context)
     return (
-        "Times are floors: every operation at the device's peak rate or bandwidth (efficiency 1), "
-        "no launch time, no overlap between operations.",
         "FLOP count matrix products, convolutions and scans; norms, rotations, softmax and "
         "activation functions count as bytes.",
         "Prefill reads all prompts in one pass and makes logits for the last token of each.",

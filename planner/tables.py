@@ -75,7 +75,7 @@ def plan_text(plan: Plan) -> str:
         blocks.append("What would help\n" + "\n".join(lines))
     for title, notes in (
         ("Warnings", plan.deployment.warnings),
-        ("Assumptions", plan.deployment.assumptions),
+        ("Assumptions", plan.assumptions),
     ):
         if notes:
             blocks.append(title + "\n" + "\n".join(_paragraph(note, "  - ") for note in notes))
@@ -116,20 +116,27 @@ def _stages(stages: list[dict[str, int | bool]]) -> str:
 
 
 def _times(plan: Plan) -> str:
-    rows = [["Floor times", "time", "FLOP", "read", "written", "bound", "tokens/s"]]
-    for name, cost in (("prefill", plan.prefill), ("decode step", plan.decode)):
+    rows = [
+        ["Times", "typical", "p10–p90", "floor", "FLOP", "read", "written", "bound", "tokens/s"]
+    ]
+    data = plan.to_dict()
+    for name, phase in (("prefill", data["prefill"]), ("decode step", data["decode"])):
+        band = [phase["time_p10_s"], phase["time_p90_s"]]
+        known = phase["time_p10_s"] is not None
         rows.append(
             [
                 f"  {name}",
-                format_seconds(float(cost.time_s)),
-                format_si(float(cost.flop), "FLOP"),
-                format_bytes(cost.read_bytes),
-                format_bytes(cost.write_bytes),
-                cost.bound,
-                f"{cost.step.tokens / float(cost.time_s):,.0f}",
+                format_seconds(phase["time_s"]) if known else "not known",
+                "–".join(format_seconds(edge) for edge in band) if known else "not known",
+                format_seconds(phase["floor_s"]),
+                format_si(phase["flop"], "FLOP"),
+                format_bytes(phase["read_bytes"]),
+                format_bytes(phase["write_bytes"]),
+                phase["bound"],
+                f"{phase['tokens_per_s']:,.0f}",
             ]
         )
-    return align(rows, right=[1, 2, 3, 4, 6])
+    return align(rows, right=[1, 2, 3, 4, 5, 6, 8])
 
 
 def _limits(plan: Plan) -> str:

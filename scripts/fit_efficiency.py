@@ -6,6 +6,7 @@ Needs SciPy. Four rows of five are fitted, by a hash of the row; errors are of t
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import sys
 import warnings
@@ -30,6 +31,7 @@ from planner.cost.efficiency import (
     cells_of,
     operation_times,
     peaks_of,
+    places_of,
 )
 from planner.cost.work import codes_of
 from planner.hardware import Device, load_device
@@ -39,6 +41,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "hardware_specs" / "calibration"
 RULE = "first 8 hex digits of SHA-256 of the row's cells joined by '|', over 16^8: tested if >= 0.8"
 FOLDS = 5
+FITTED = 0.8
 HUBER = 0.15
 ROUNDS = 5
 
@@ -86,28 +89,34 @@ def rows_of(folder: Path, design: Design) -> Rows:
             continue
         parts.append((kind, dict(table.columns_of(kind, chosen))))
         measured.append(table.numbers("measured_s", chosen))
-        place.append(places_of(table, chosen))
+        place.append(hashes_of(table, chosen))
     devices = {name: load_device(name) for name in dict.fromkeys(table.text("device"))}
     return Rows(parts, np.concatenate(measured), np.concatenate(place), devices)
 
 
-def places_of(table: OperationTable, rows: np.ndarray) -> np.ndarray:
+def hashes_of(table: OperationTable, rows: np.ndarray) -> np.ndarray:
     """Where each row falls in 0–1 by its hash."""
     lines = list(zip(*table.cells, strict=True))
     hashes = (hashlib.sha256("|".join(lines[row]).encode()).hexdigest()[:8] for row in rows)
     return np.array([int(each, 16) / 16**8 for each in hashes])
 
 
-def peaks(rows: Rows, measured: tuple[Device, ...]) -> Peaks:
-    """Peaks of all kinds, one after another."""
-    found = [peaks_of(kind, columns, rows.devices, measured) for kind, columns in rows.parts]
-    names = ("compute_s", "memory_s", "link_s", "quantise_s", "launches", "floor_s", "reason")
-    joined = {name: np.concatenate([getattr(each, name) for each in found]) for name in names}
-    axes = {
-        name: np.concatenate([each.coordinates[name] for each in found])
-        for name in found[0].coordinates
-    }
-    return Peaks(**joined, coordinates=axes)
+def bases(
+    rows: Rows, measured: tuple[Device, ...]
+) -> tuple[dict[str, form.Roofline], np.ndarray, dict[str, np.ndarray]]:
+    """The roofline of each kind, base times and coordinates of all rows."""
+    lines, base, coordinates, start = {}, [], defaultdict(list), 0
+    for kind, columns in rows.parts:
+        peak = peaks_of(kind, columns, rows.devices, measured)
+        assert not (peak.reason != "").any(), set(peak.reason)
+        seconds = rows.measured[start : start + len(peak.floor_s)]
+        start += len(seconds)
+        lines[kind] = roofline(peak, seconds)
+        base.append(base_s(peak, lines[kind]))
+        for name, values in axes_of(peak, base[-1]).items():
+            coordinates[name].append(values)
+    joined = {name: np.concatenate(values) for name, values in coordinates.items()}
+    return lines, np.concatenate(base), joined
 
 
 def roofline(peak: Peaks, measured: np.ndarray) -> form.Roofline:
@@ -118,8 +127,7 @@ def roofline(peak: Peaks, measured: np.ndarray) -> form.Roofline:
             overhead_s=np.exp(x[0]), compute_fraction=np.exp(x[1]),
             memory_fraction=np.exp(x[2]), norm=1 + np.exp(x[3]),
         )  # fmt: skip
-        shell = _Shell(line)
-        return np.log(base_s(peak, shell) / measured)  # type: ignore[arg-type]
+        return np.log(base_s(peak, line) / measured)
 
     bounds = ([np.log(1e-6), np.log(0.02), np.log(0.1), -4], [np.log(1e-4), 0, 0.3, 2])
     x = least_squares(deviation, [np.log(5e-6), -0.7, -0.3, 0.5], bounds=bounds, loss="soft_l1").x
@@ -128,66 +136,78 @@ def roofline(peak: Peaks, measured: np.ndarray) -> form.Roofline:
     return form.Roofline(**dict(zip(names, figures, strict=True)))
 
 
-@dataclass(frozen=True)
-class _Shell:
-    roofline: form.Roofline
+def curves_of(coordinates: dict[str, np.ndarray], design: Design) -> dict[str, Any]:
+    """Every curve with its knots over the range of the fitted rows."""
 
-
-def axes(coordinates: dict[str, np.ndarray], design: Design) -> dict[str, form.Axis]:
-    """Knots over the range of the fitted rows."""
-    found = {}
-    for name in (*design.axes, "time", "balance"):
+    def axis(name: str, step: float) -> form.Axis:
         low, high = np.floor(coordinates[name].min()), np.ceil(coordinates[name].max())
-        step = design.step
         count = max(int(np.ceil((high - low) / step)) + 1, 2)
-        found[name] = form.Axis(start=float(low), step=step, count=count)
+        return form.Axis(of=name, start=float(low), step=step, count=count)
+
+    found: dict[str, Any] = {"offset": ()}
+    for name in (*design.axes, "time", "balance"):
+        found[name] = (axis(name, design.step),)
+    for pair in design.surfaces:
+        found[form.TIMES.join(pair)] = tuple(axis(name, design.surface_step) for name in pair)
     return found
 
 
 def matrix(
-    design: Design, knots: dict[str, form.Axis], x: dict[str, np.ndarray], cells: Any
-) -> tuple[sparse.csr_matrix, np.ndarray, list[Any]]:
-    """The design matrix, the penalty of each column, and what the columns are."""
+    design: Design, curves: dict[str, Any], x: dict[str, np.ndarray], cells: Any
+) -> tuple[sparse.csr_matrix, sparse.csr_matrix, list[Any]]:
+    """The design matrix, the penalty on its heights, and what the columns are."""
     rows = len(cells["kind"])
     empty = np.full(rows, "", object)
     blocks, penalties, labels = [], [], []
-    places = {name: axis.knots.weigh(x[name]) for name, axis in knots.items()}
+    places = places_of(curves, x, rows)
     start = 0
     for number, (by, strength) in enumerate(design.levels):
         codes, keys = codes_of([cells.get(name, empty) for name in by], rows)
-        for name in (form.OFFSET, *knots):
-            count = 1 if name == form.OFFSET else knots[name].count
-            index, weight = _placed(name, places, rows)
+        for name, axes in curves.items():
+            counts = [axis.count for axis in axes]
+            count = int(np.prod(counts)) if counts else 1
+            index, weight = places[name]
             column = codes[:, None] * count + index
             row = np.repeat(np.arange(rows), index.shape[1])
             shape = (rows, len(keys) * count)
             blocks.append(sparse.csr_matrix((weight.ravel(), (row, column.ravel())), shape=shape))
-            penalties.append(np.full(shape[1], strength * (0.1 if count == 1 else 1.0)))
+            penalties += [strength * roughness(counts, design.smoothness)] * len(keys)
             for code, key in enumerate(keys):
                 first = start + code * count
                 labels.append((number, key, name, first, count, int((codes == code).sum())))
             start += shape[1]
-    return sparse.hstack(blocks).tocsr(), np.concatenate(penalties), labels
+    return sparse.hstack(blocks).tocsr(), sparse.block_diag(penalties).tocsr(), labels
 
 
-def _placed(name: str, places: Any, rows: int) -> tuple[np.ndarray, np.ndarray]:
-    if name == form.OFFSET:
-        return np.zeros((rows, 1), dtype=int), np.ones((rows, 1))
-    left, weight = places[name]
-    return np.stack([left, left + 1], axis=1), np.stack([1 - weight, weight], axis=1)
+@functools.lru_cache(maxsize=256)
+def _roughness(counts: tuple[int, ...], smoothness: float) -> sparse.csr_matrix:
+    size = int(np.prod(counts)) if counts else 1
+    if not counts:
+        return sparse.identity(1) * 0.1
+    total = sparse.identity(size)
+    for at, count in enumerate(counts):
+        step = sparse.diags([-1.0, 1.0], [0, 1], shape=(count - 1, count))
+        parts = [sparse.identity(n) if i != at else step.T @ step for i, n in enumerate(counts)]
+        total = total + smoothness * functools.reduce(sparse.kron, parts)
+    return sparse.csr_matrix(total)
 
 
-def solve(a: sparse.csr_matrix, penalty: np.ndarray, y: np.ndarray) -> np.ndarray:
+def roughness(counts: Sequence[int], smoothness: float) -> sparse.csr_matrix:
+    """What heights cost: their squares, and those of steps between neighbours."""
+    return _roughness(tuple(counts), smoothness)
+
+
+def solve(a: sparse.csr_matrix, penalty: sparse.csr_matrix, y: np.ndarray) -> np.ndarray:
     """Penalised least squares with outliers held down."""
     weights, found = np.ones(len(y)), np.zeros(a.shape[1])
     squares = a.multiply(a).tocsr()
     for _ in range(ROUNDS):
         normal = LinearOperator(
             (a.shape[1],) * 2,
-            matvec=lambda x, w=weights: a.T @ (w * (a @ x)) + penalty * x,
+            matvec=lambda x, w=weights: a.T @ (w * (a @ x)) + penalty @ x,
             dtype=float,
         )
-        preconditioner = sparse.diags(1 / (squares.T @ weights + penalty))
+        preconditioner = sparse.diags(1 / (squares.T @ weights + penalty.diagonal()))
         target = a.T @ (weights * y)
         found, _ = cg(normal, target, x0=found, M=preconditioner, maxiter=300, rtol=1e-4)
         off = np.abs(y - a @ found)
@@ -203,18 +223,14 @@ def fit(design: Design, rows: Rows) -> form.Calibration:
         if any((columns["device"] == name).any() for _, columns in rows.parts)
     )
     measured = tuple(load_device(name) for name in names)
-    peak = peaks(rows, measured)
-    assert not (peak.reason != "").any(), set(peak.reason)
-    line = roofline(peak, rows.measured)
-    base = base_s(peak, _Shell(line))  # type: ignore[arg-type]
-    x = axes_of(peak, base)
-    knots = axes(x, design)
-    a, penalty, labels = matrix(design, knots, x, rows.cells(measured))
+    lines, base, x = bases(rows, measured)
+    curves = curves_of(x, design)
+    a, penalty, labels = matrix(design, curves, x, rows.cells(measured))
     heights = solve(a, penalty, np.log(rows.measured / base))
     return form.Calibration(
         schema_version=1, kind="calibration", id=design.id, kinds=design.kinds, devices=names,
         formula="(launches t0 + ((c/ec)^p + (b/em)^p)^(1/p) + q/em) exp(sum of curves)",
-        roofline=line, axes=knots, levels=levels(design, labels, heights),
+        rooflines=lines, curves=curves, levels=levels(design, labels, heights),
         bands=form.Bands(by=(), edges=(), p10=(-0.3,), p90=(0.3,), spreads=(), otherwise=1.0,
                          unmeasured=(-0.5, 0.5)),
         split=form.Split(rule=RULE, fitted=len(rows.measured), tested=0), errors=(),
@@ -338,7 +354,7 @@ def _third(value: Any) -> float:
 def build(folder: Path, design: Design) -> None:
     """Fit, test and write one profile."""
     rows = rows_of(folder, design)
-    tested = rows.place >= 0.8
+    tested = rows.place >= FITTED
     train, test = rows.take(~tested), rows.take(tested)
     profile = fit(design, train).model_copy(update={"bands": bands(design, train)})
     split = replace_split(profile, len(test.measured))

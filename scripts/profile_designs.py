@@ -38,6 +38,9 @@ class Design:
     levels: tuple[tuple[tuple[str, ...], float], ...]
     bands_by: tuple[str, ...]
     step: float = 1.0
+    surfaces: tuple[tuple[str, str], ...] = ()
+    surface_step: float = 2.0
+    smoothness: float = 10.0
     note: str = _NOTE
     sources: dict[str, Source] = field(default_factory=lambda: _SOURCES)
 
@@ -53,34 +56,38 @@ def _levels(*cells: str) -> tuple[tuple[tuple[str, ...], float], ...]:
 
 DESIGNS = (
     Design(
-        id="gemm", table="gemm", kinds=("gemm",), axes=("m", "n", "k", "tiles", "waste"),
-        levels=_levels("dtype"), bands_by=("dtype", "backend", "device"), step=1.5,
+        id="gemm", table="gemm", kinds=("gemm",), axes=("m", "n", "k", "tiles", "waste", "cache"),
+        surfaces=(("m", "n"), ("m", "k")), step=1.5,
+        levels=_levels("dtype"), bands_by=("dtype", "backend", "device"),
     ),
     Design(
         id="attention-prefill", table="attention_prefill", kinds=("attention_prefill",),
         axes=("batch", "heads", "kv_heads", "share", "head_dim", "new", "cached", "windowed",
-              "tiles", "pairs", "waste"),
+              "tiles", "pairs", "waste", "cache"),
+        surfaces=(("new", "pairs"),),
         levels=_levels("dtype", "kv_dtype"), bands_by=("dtype", "kv_dtype", "kernel", "device"),
     ),
     Design(
         id="attention-decode", table="attention_decode", kinds=("attention_decode",),
         axes=("batch", "heads", "kv_heads", "share", "head_dim", "seen", "windowed", "tiles",
-              "pairs", "waste"),
+              "pairs", "waste", "cache"),
+        surfaces=(("pairs", "seen"),), smoothness=30.0,
         levels=_levels("dtype", "kv_dtype"), bands_by=("dtype", "kv_dtype", "kernel", "device"),
     ),
     Design(
         id="mla-prefill", table="mla", kinds=("mla_prefill",),
-        axes=("batch", "heads", "new", "seen", "cached", "tiles", "waste"),
+        axes=("batch", "heads", "new", "seen", "cached", "tiles", "waste", "cache"),
         levels=_levels("dtype", "kv_dtype"), bands_by=("kv_dtype", "kernel", "device"),
     ),
     Design(
         id="mla-decode", table="mla", kinds=("mla_decode",),
-        axes=("batch", "heads", "seen", "tiles"),
+        axes=("batch", "heads", "seen", "tiles", "cache"), surfaces=(("tiles", "seen"),),
         levels=_levels("dtype", "kv_dtype"), bands_by=("kv_dtype", "kernel", "device"),
     ),
     Design(
         id="moe", table="moe", kinds=("moe",), step=1.5,
-        axes=("tokens", "visits", "each", "experts", "spread", "top_k", "hidden", "width", "tiles"),
+        axes=("tokens", "visits", "each", "experts", "spread", "top_k", "hidden", "width", "tiles",
+              "cache"),
         levels=((("dtype", "routing"), 0.2), (("dtype", "family"), 0.5),
                 (("dtype", "backend", "kernel"), 0.5), (("dtype", *_STACK), 1.0)),
         bands_by=("dtype", "backend", "device"),
@@ -97,7 +104,7 @@ DESIGNS = (
         id="state-space", table="state_space",
         kinds=("state_space_prefill", "state_space_decode", "state_space_verify",
                "short_convolution_prefill", "short_convolution_decode", "short_convolution_verify"),
-        axes=("batch", "new", "heads", "tokens", "tiles"),
+        axes=("batch", "new", "heads", "tokens", "tiles"), surfaces=(("tiles", "new"),),
         levels=((("kind", "variant"), 0.1), (("kind", "variant", "kernel"), 0.2),
                 (("kind", "family"), 0.2), (("kind", "variant", *_STACK), 0.5)),
         bands_by=("kind", "variant"),

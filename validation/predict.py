@@ -35,7 +35,7 @@ class Forecast:
     @property
     def floor_s(self) -> float | None:
         """Sum of the operations' floors; None where the device is not known. [s]."""
-        return sum(float(cost.time_s) for cost in self.costs) if self.costs else None
+        return sum(float(cost.floor_s) for cost in self.costs) if self.costs else None
 
     @property
     def bound(self) -> str | None:
@@ -44,7 +44,7 @@ class Forecast:
             return None
         seconds: dict[str, float] = {}
         for cost in self.costs:
-            seconds[cost.bound] = seconds.get(cost.bound, 0.0) + float(cost.time_s)
+            seconds[cost.bound] = seconds.get(cost.bound, 0.0) + float(cost.floor_s)
         return max(seconds, key=lambda name: seconds[name])
 
     def total(self, figure: str) -> float:
@@ -87,7 +87,7 @@ class Forecast:
         str
             The operations that take most of it, with FLOP, bytes and bound.
         """
-        ranked = sorted(self.costs, key=lambda cost: -float(cost.time_s))
+        ranked = sorted(self.costs, key=lambda cost: -float(cost.floor_s))
         parts = []
         for cost in ranked[:2]:
             operation = cost.operation

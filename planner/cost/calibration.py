@@ -24,8 +24,8 @@ SUBFOLDER = "calibration"
 IMPLEMENTATION = ("backend", "version", "kernel")
 """Columns in which a row may differ from what was measured; in all others it must agree."""
 
-OFFSET = "offset"
-"""The curve that is a single height."""
+TIMES = " x "
+"""Joins the coordinates of a surface in its name."""
 
 _MILLI = 1e-3
 
@@ -56,15 +56,16 @@ class Roofline(Part):
 
 
 class Axis(Part):
-    """Knots of a coordinate, in powers of two."""
+    """A coordinate and the knots over it, in powers of two."""
 
+    of: str
     start: float
     step: float = Field(gt=0)
     count: int = Field(ge=2)
 
     @property
     def knots(self) -> Knots:
-        """The knots of every curve over this coordinate."""
+        """Where a curve over this coordinate has its heights."""
         return Knots(start=self.start, step=self.step, count=self.count)
 
 
@@ -78,7 +79,7 @@ class Group(Part):
     rows : int
         Rows it was fitted on. [1]
     curves : mapping
-        Heights by coordinate, thousandths of a natural logarithm, as text.
+        Heights by name of the curve, thousandths of a natural logarithm, as text.
     """
 
     key: tuple[str, ...]
@@ -171,6 +172,10 @@ class Calibration(Part):
         Kinds of operation it speaks for.
     devices : tuple of str
         Devices that were measured.
+    rooflines : mapping
+        By kind of operation.
+    curves : mapping
+        By name, the coordinates that a curve runs over: none for a constant, two for a surface.
     """
 
     schema_version: Literal[1]
@@ -179,8 +184,8 @@ class Calibration(Part):
     kinds: tuple[str, ...]
     devices: tuple[str, ...]
     formula: str
-    roofline: Roofline
-    axes: Mapping[str, Axis]
+    rooflines: Mapping[str, Roofline]
+    curves: Mapping[str, tuple[Axis, ...]]
     levels: tuple[Level, ...]
     bands: Bands
     split: Split

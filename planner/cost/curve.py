@@ -1,7 +1,8 @@
-"""A curve given by its heights at evenly spaced knots: straight in between, level beyond."""
+"""Curves and surfaces given by heights at even knots: straight in between, level beyond."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,19 +48,39 @@ class Knots:
         return left, place - left
 
 
-def heights_at(left: np.ndarray, weight: np.ndarray, heights: np.ndarray) -> np.ndarray:
-    """Return the heights of curves, one curve per row.
+Place = tuple[np.ndarray, np.ndarray]
+"""Indices of heights and their weights, each of shape ``(rows, corners)``."""
+
+
+def place(rows: int, values: Sequence[np.ndarray], knots: Sequence[Knots]) -> Place:
+    """Return which heights of a constant, a curve or a surface make up its value at each row.
 
     Parameters
     ----------
-    left, weight : numpy.ndarray
-        As :meth:`Knots.weigh` gives them, shape ``(rows,)``.
-    heights : numpy.ndarray
-        One curve for all rows, shape ``(knots,)``.
+    rows : int
+        How many rows. [1]
+    values : sequence of numpy.ndarray
+        One coordinate per dimension; none for a constant.
+    knots : sequence of Knots
+        Of each dimension.
 
     Returns
     -------
-    numpy.ndarray
-        Shape ``(rows,)``. [1]
+    tuple of numpy.ndarray
+        Indices into the heights, the last dimension running fastest, and their weights.
+
+    Examples
+    --------
+    >>> grid = Knots(start=0, step=1, count=3)
+    >>> index, weight = place(1, [np.array([0.5]), np.array([1.0])], [grid, grid])
+    >>> index.tolist(), weight.tolist()
+    ([[1, 2, 4, 5]], [[0.5, 0.0, 0.5, 0.0]])
     """
-    return np.asarray(heights[left] * (1.0 - weight) + heights[left + 1] * weight)
+    index, weight = np.zeros((rows, 1), dtype=np.int64), np.ones((rows, 1))
+    for value, grid in zip(values, knots, strict=True):
+        left, share = grid.weigh(value)
+        base = index * grid.count + left[:, None]
+        index = np.stack([base, base + 1], axis=2).reshape(rows, -1)
+        shares = np.stack([1.0 - share, share], axis=1)
+        weight = (weight[:, :, None] * shares[:, None, :]).reshape(rows, -1)
+    return index, weight

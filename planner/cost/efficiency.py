@@ -16,9 +16,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from planner.cost.calibration import IMPLEMENTATION, OFFSET, Calibration, Level, heights_of
+from planner.cost.calibration import (
+    IMPLEMENTATION,
+    Axis,
+    Calibration,
+    Level,
+    Roofline,
+    heights_of,
+)
 from planner.cost.coordinates import Coordinates, coordinates_of
-from planner.cost.curve import heights_at
+from planner.cost.curve import Place, place
 from planner.cost.kinship import family, stand_in
 from planner.cost.work import Columns, Work, codes_of, work_of
 from planner.hardware import Device, load_device
@@ -30,6 +37,7 @@ CACHE_SPEEDUP = 4.0
 
 _MICRO = 1e6
 _BALANCE = 8.0
+_FILLING = 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +123,11 @@ def _link_s(kind: str, columns: Columns, work: Work, devices: Mapping[str, Devic
 
 
 def peaks_of(
-    kind: str, columns: Columns, devices: Mapping[str, Device], measured: tuple[Device, ...]
+    kind: str,
+    columns: Columns,
+    devices: Mapping[str, Device],
+    measured: tuple[Device, ...],
+    work: Work | None = None,
 ) -> Peaks:
     """Return what spec sheets allow rows of one kind, and where the rows stand.
 
@@ -129,13 +141,15 @@ def peaks_of(
         Device by the name it has in the column.
     measured : tuple of Device
         Those that stand in where the width of a device is not known.
+    work : Work, optional
+        FLOP and bytes of the rows; counted from the columns without it.
 
     Returns
     -------
     Peaks
         A row has a reason where its shape is unusable or its device lacks the precision or a link.
     """
-    work = work_of(kind, columns)
+    work = work or work_of(kind, columns)
     bandwidth = _per_device(columns, devices, "memory_bandwidth_bytes_per_s")
     compute_s, memory_s = work.flop / _rates(columns, work, devices), work.moved_bytes / bandwidth
     link_s = _link_s(kind, columns, work, devices)
@@ -143,21 +157,18 @@ def peaks_of(
     quantise_s = np.zeros(len(work.flop))
     if kind == "gemm":
         quantise_s = np.where(quantised, 3 * columns["m"] * columns["k"] / bandwidth, 0.0)
-    coordinates = coordinates_of(kind, columns, _width(columns, devices, measured))
-    cached_s = memory_s / np.where(_resident(work, columns, devices), CACHE_SPEEDUP, 1.0)
+    cache = _printed("l2_cache_bytes", columns, devices, measured)
+    width = _printed("multiprocessors", columns, devices, measured)
+    coordinates = coordinates_of(kind, columns, width)
+    filling = np.log2(np.maximum(work.moved_bytes, 1.0) / cache)
+    coordinates["cache"] = np.clip(filling, -_FILLING, _FILLING)
+    cached_s = memory_s / np.where(work.moved_bytes <= cache, CACHE_SPEEDUP, 1.0)
     floor_s = np.maximum(np.maximum(compute_s, cached_s), link_s)
     return Peaks(
         compute_s=compute_s, memory_s=memory_s, link_s=link_s, quantise_s=quantise_s,
         launches=1.0 + quantised, floor_s=floor_s, coordinates=coordinates,
         reason=_reasons(work, compute_s, link_s, columns, devices),
     )  # fmt: skip
-
-
-def _resident(work: Work, columns: Columns, devices: Mapping[str, Device]) -> np.ndarray:
-    """Whether all that a row moves may lie in the level-2 cache."""
-    caches = {name: float(device.l2_cache_bytes or 0) for name, device in devices.items()}
-    cache = np.array([caches[name] for name in columns["device"]])
-    return np.asarray(work.moved_bytes <= cache)
 
 
 def _reasons(
@@ -176,33 +187,32 @@ def _reasons(
     return reason
 
 
-def _width(
-    columns: Columns, devices: Mapping[str, Device], measured: tuple[Device, ...]
+def _printed(
+    field: str, columns: Columns, devices: Mapping[str, Device], measured: tuple[Device, ...]
 ) -> np.ndarray:
-    """Multiprocessors of each row's device, or of its kin where its own are not printed."""
-    widths: dict[str, float] = {}
+    """A figure of each row's device, or of its kin where its own is not printed."""
+    found: dict[str, float] = {}
     for name, device in devices.items():
-        kin = device if device.multiprocessors else stand_in(device, measured)
-        widths[name] = float(kin.multiprocessors or 1) if kin else 1.0
-    return np.array([widths[name] for name in columns["device"]])
+        kin = device if getattr(device, field) else stand_in(device, measured)
+        found[name] = float(getattr(kin, field) or 1) if kin else 1.0
+    return np.array([found[name] for name in columns["device"]])
 
 
-def base_s(peaks: Peaks, profile: Calibration) -> np.ndarray:
-    """Return the saturating roofline of a profile, before its corrections.
+def base_s(peaks: Peaks, line: Roofline) -> np.ndarray:
+    """Return the saturating roofline, before its corrections.
 
     Parameters
     ----------
     peaks : Peaks
         Of the rows.
-    profile : Calibration
-        With the roofline's numbers.
+    line : Roofline
+        Its numbers.
 
     Returns
     -------
     numpy.ndarray
         Per row. [s]
     """
-    line = profile.roofline
     powers = (peaks.compute_s / line.compute_fraction) ** line.norm
     powers = powers + (peaks.moving_s / line.memory_fraction) ** line.norm
     quantise_s = peaks.quantise_s / line.memory_fraction
@@ -306,7 +316,7 @@ def correction(
     """
     rows = len(cells["kind"])
     total = np.zeros(rows)
-    places = {name: axis.knots.weigh(axes[name]) for name, axis in profile.axes.items()}
+    places = places_of(profile.curves, axes, rows)
     empty = np.full(rows, "", object)
     for level in profile.levels:
         codes, found = codes_of([cells.get(name, empty) for name in level.by], rows)
@@ -316,13 +326,34 @@ def correction(
                 continue
             chosen = np.flatnonzero(codes == code)
             for name, text in level.groups[number].curves.items():
-                heights = heights_of(text)
-                if name == OFFSET:
-                    total[chosen] += heights[0]
-                else:
-                    left, weight = places[name]
-                    total[chosen] += heights_at(left[chosen], weight[chosen], heights)
+                index, weight = places[name]
+                total[chosen] += (heights_of(text)[index[chosen]] * weight[chosen]).sum(axis=1)
     return total
+
+
+def places_of(
+    curves: Mapping[str, tuple[Axis, ...]], coordinates: Coordinates, rows: int
+) -> dict[str, Place]:
+    """Return where rows stand on every curve.
+
+    Parameters
+    ----------
+    curves : mapping
+        Axes by name of the curve.
+    coordinates : dict
+        As :func:`axes_of` gives them.
+    rows : int
+        How many. [1]
+
+    Returns
+    -------
+    dict
+        By name of the curve.
+    """
+    return {
+        name: place(rows, [coordinates[axis.of] for axis in axes], [axis.knots for axis in axes])
+        for name, axes in curves.items()
+    }
 
 
 def _band(
@@ -342,7 +373,11 @@ def _band(
 
 
 def operation_times(
-    kind: str, columns: Columns, devices: Mapping[str, Device], profile: Calibration
+    kind: str,
+    columns: Columns,
+    devices: Mapping[str, Device],
+    profile: Calibration,
+    work: Work | None = None,
 ) -> Times:
     """Return the times of many operations of one kind.
 
@@ -358,6 +393,8 @@ def operation_times(
         Device by the name it has in the column.
     profile : Calibration
         Such as ``load_calibrations()[kind]``.
+    work : Work, optional
+        FLOP and bytes of the rows; counted from the columns without it.
 
     Returns
     -------
@@ -366,12 +403,12 @@ def operation_times(
         its own spec sheet, and a wider band.
     """
     measured = tuple(load_device(name) for name in profile.devices)
-    peaks = peaks_of(kind, columns, devices, measured)
+    peaks = peaks_of(kind, columns, devices, measured, work)
     cells = cells_of(kind, columns, devices, measured)
     alien = cells["device"] == ""
     reason = peaks.reason.copy()
     reason[alien & (reason == "")] = "no calibration profile for devices of this vendor"
-    base = base_s(peaks, profile)
+    base = base_s(peaks, profile.rooflines[kind])
     with np.errstate(invalid="ignore"):
         time_s = base * np.exp(correction(profile, axes_of(peaks, base), cells))
         time_s = np.maximum(time_s, peaks.floor_s)

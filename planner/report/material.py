@@ -55,11 +55,12 @@ LABELS: Mapping[str, str] = {
             ("flop", "FLOP"),
             ("read_bytes", "bytes read"),
             ("write_bytes", "bytes written"),
-            ("time_s", "time, floor"),
+            ("floor_s", "time, floor"),
+            ("time_s", "time"),
             ("time_p10_s", "time, 10th percentile"),
             ("time_p90_s", "time, 90th percentile"),
             ("bound", "bound by"),
-            ("tokens_per_s", "tokens per second, ceiling"),
+            ("tokens_per_s", "tokens per second"),
         )
     },
 }
