@@ -6,18 +6,16 @@ Validity of each approximation is said where it is made; tests hold them against
 from __future__ import annotations
 
 from dataclasses import dataclass
-
 from functools import cached_property
-from math import erfc, exp, sqrt
+from math import erfc, sqrt
 
 import numpy as np
 
 from planner.serving.load_shape import LoadShape
-from planner.serving.operating_curve import Arriving, OperatingCurve, operating_curve
+from planner.serving.operating_curve import Arriving, OperatingCurve, between, operating_curve
 from planner.serving.paged_pool import CachePool
 from planner.serving.replica import ReplicaSettings
 from planner.serving.step_times import StepTimes
-
 
 IN_STEP_CV2 = 1e-3
 """Outputs more equal than this keep users in step: they end, and come again, together."""
@@ -93,13 +91,14 @@ def pool_limit(shape: LoadShape, pool: CachePool) -> float:
     Returns
     -------
     float
-        The pool less half a prompt, the room that the next prompt in line is short of in the
-        mean, over the mean resident. Good to a tenth where ten or more sequences fit. [1]
+        The pool less what the next prompt in line is short of, E[P²] / 2 E[P] in the mean, over
+        the mean resident. Good to a tenth where ten or more sequences fit. [1]
     """
     if pool.blocks is None:
         return float("inf")
-    prompt = pool.sequence_blocks + float(shape.new_tokens.mean()) / pool.block_tokens
-    room = pool.blocks - prompt / 2
+    new = shape.new_tokens
+    short = pool.sequence_blocks + float((new**2).mean() / (2 * new.mean())) / pool.block_tokens
+    room = pool.blocks - short
     return max(room / resident_blocks(shape, pool), 1.0)
 
 
@@ -124,14 +123,11 @@ def tokens_limit(shape: LoadShape, max_num_batched_tokens: int) -> float:
 
 
 def rereads_bound(shape: LoadShape) -> float:
-    r"""Return how often a sequence is put back at most while the pool is full.
+    r"""Return how often a sequence is put back at most, in the mean, while the pool is full.
 
-    .. math::
-        \frac{O}{P} \left(1 - e^{-P / O}\right)
-
-    After an admission the free room lies anywhere between nothing and a prompt; the pool overflows
-    where growth until the next end, exponential with mean ``O``, exceeds it. An upper bound: equal
-    outputs end more regularly.
+    An end frees a prompt and an output, and prompts are let in until less than one is free. The
+    caches then grow by an output, the mean, until the next end, and each sequence that is put back
+    makes room for a prompt at least: :math:`O / P` of them.
 
     Parameters
     ----------
@@ -143,8 +139,26 @@ def rereads_bound(shape: LoadShape) -> float:
     float
         Times per request. [1]
     """
-    prompt, output = float(shape.new_tokens.mean()), max(shape.decode_steps, 1e-9)
-    return output / prompt * (1 - exp(-prompt / output))
+    return max(shape.decode_steps, 0.0) / float(shape.new_tokens.mean())
+
+
+def rereads(shape: LoadShape) -> float:
+    """Return an estimate of how often a sequence is put back while the pool is full.
+
+    The room that growth finds is the residual of an output, (1 + c²) / 2 of its mean, half of
+    which those that are put back had grown into.
+
+    Parameters
+    ----------
+    shape : LoadShape
+        The load.
+
+    Returns
+    -------
+    float
+        Times per request, at most the bound. Within a factor of two in simulation. [1]
+    """
+    return min((1 + shape.output_cv2) / 4, 1.0) * rereads_bound(shape)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,8 +181,15 @@ class ReplicaCapacity:
 
     @cached_property
     def held(self) -> OperatingCurve:
-        """With the batch held, as by users who wait, or under overload."""
-        return self._curve("together" if self.shape.output_cv2 < IN_STEP_CV2 else "apart")
+        """With the batch held, as by users who wait, or under overload.
+
+        Users with equal outputs end together and come again together, until a step overflows and
+        they drift apart: halfway between both.
+        """
+        apart = self._curve("apart")
+        if self.shape.output_cv2 >= IN_STEP_CV2:
+            return apart
+        return between(apart, self._curve("together"))
 
     @cached_property
     def open(self) -> OperatingCurve:
@@ -178,7 +199,7 @@ class ReplicaCapacity:
     @cached_property
     def crowded(self) -> OperatingCurve:
         """With the batch held by a full pool, which puts sequences back."""
-        return self._curve("apart", rereads_bound(self.shape))
+        return self._curve("apart", rereads(self.shape))
 
     def _curve(self, arrivals: Arriving, rereads: float = 0.0) -> OperatingCurve:
         return operating_curve(
@@ -249,13 +270,9 @@ class ReplicaCapacity:
     def _entry_wait_s(self, batch: float, rate_per_s: float) -> float:
         """Until the step under way is done, and prompts before are read (M/G/1 in tokens)."""
         step_s = float(self.open.at("step_s", batch))
-        full_s = float(self.open.at("full_step_s", batch))
-        new = self.shape.new_tokens / self.settings.max_num_batched_tokens
-        read_s = float(new.mean()) * full_s
-        share = min(rate_per_s * read_s, 0.999)
-        busy = min(1.0, rate_per_s * max(self.shape.decode_steps, 0) * step_s + share)
-        backlog = share / (1 - share) * float((new**2).mean() / (2 * new.mean())) * full_s
-        return busy * step_s / 2 + backlog
+        decoding = rate_per_s * max(self.shape.decode_steps, 0) * step_s
+        busy = min(1.0, decoding + rate_per_s * float(self.open.at("reading_s", batch)))
+        return busy * step_s / 2 + float(self.open.at("backlog_s", batch))
 
     def _slot_wait_s(self, flight: float, load: float, cv2: float) -> float:
         """Sakasegawa's G/G/c with a server for each sequence in flight at most.

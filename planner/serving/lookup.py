@@ -54,8 +54,7 @@ class StepLookup:
         if row is None:
             row = self._rows[batch] = self._row(batch)
         at = bisect_right(self._context, context) - 1
-        if at > len(row[1]) - 1:
-            at = len(row[1]) - 1
+        at = min(at, len(row[1]) - 1)
         return row[0][at] + row[1][at] * (context - self._context[at])
 
     def _row(self, batch: int) -> tuple[list[float], list[float]]:

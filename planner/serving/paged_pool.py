@@ -79,8 +79,7 @@ class PoolState:
     def take(self, blocks: int) -> None:
         """Take blocks; negative ones are given back. [1]."""
         self.used += blocks
-        if self.used > self.peak:
-            self.peak = self.used
+        self.peak = max(self.peak, self.used)
 
     def join(self, step: int, tokens: int) -> None:
         """Let a sequence of so many tokens grow from a step on."""

@@ -257,7 +257,7 @@ class Replica:
 
     def _admit(self, batch: int, growth: int) -> None:
         """Take waiting requests into the step while it has tokens, slots and blocks for them."""
-        settings, pool, reading = self.settings, self.pool, self.reading
+        settings, reading = self.settings, self.reading
         budget = settings.max_num_batched_tokens - batch
         for index, cached in reading:
             budget -= self.prompt[index] - cached

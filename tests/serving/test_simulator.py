@@ -70,9 +70,7 @@ def test_one_request_by_hand() -> None:
 
 def test_deterministic_by_seed() -> None:
     load = Workload(prompt=Lognormal(100, 1), output=Exponential(50), arrivals=Poisson(10))
-    runs = [
-        simulate(TIMES, settings(), load.draw(500, seed=seed)).finish_s for seed in (1, 1, 2)
-    ]
+    runs = [simulate(TIMES, settings(), load.draw(500, seed=seed)).finish_s for seed in (1, 1, 2)]
     assert runs[0].tobytes() == runs[1].tobytes() != runs[2].tobytes()
 
 

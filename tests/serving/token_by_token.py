@@ -28,11 +28,7 @@ def serve(
             waiting.append(coming.pop(0))
         budget = settings.max_num_batched_tokens - len(decoding)
         asked = sum(int(requests.prompt_tokens[i]) - done for i, done in reading)
-        while (
-            waiting
-            and asked < budget
-            and len(decoding) + len(reading) < settings.max_num_seqs
-        ):
+        while waiting and asked < budget and len(decoding) + len(reading) < settings.max_num_seqs:
             reading.append([waiting.pop(0), 0])
             asked += int(requests.prompt_tokens[reading[-1][0]])
         batch = len(decoding)
