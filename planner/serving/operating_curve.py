@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from planner.arrays import Numeric
 from planner.serving.load_shape import LoadShape
-from planner.serving.step_times import StepTimes
+from planner.serving.step_table import StepTable
 
 Floats = NDArray[np.float64]
 LEAST_BATCH = 1e-3
@@ -110,7 +110,7 @@ class OperatingCurve:
 
 
 def operating_curve(
-    times: StepTimes,
+    times: StepTable,
     shape: LoadShape,
     *,
     max_num_batched_tokens: int,
@@ -122,7 +122,7 @@ def operating_curve(
 
     Parameters
     ----------
-    times : StepTimes
+    times : StepTable
         Seconds of steps.
     shape : LoadShape
         What it is asked.
@@ -180,7 +180,7 @@ def _whole(most: int) -> Floats:
 
 
 def _prompt_s(
-    times: StepTimes, shape: LoadShape, seen: Floats, sharing: Floats, most: int
+    times: StepTable, shape: LoadShape, seen: Floats, sharing: Floats, most: int
 ) -> Floats:
     """What a prompt adds to the steps that carry it, mean over prompts. [s]."""
     new = shape.new_tokens[np.newaxis, :]

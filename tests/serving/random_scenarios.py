@@ -18,7 +18,7 @@ from planner.serving.outcome import Outcome
 from planner.serving.paged_pool import CachePool
 from planner.serving.replica import ReplicaSettings
 from planner.serving.simulator import simulate
-from planner.serving.step_times import StepTimes, tabulate
+from planner.serving.step_table import StepTable, tabulate
 from planner.serving.workload import Workload
 
 MACHINES = (
@@ -29,7 +29,7 @@ MACHINES = (
 
 
 @cache
-def machine(at: int) -> StepTimes:
+def machine(at: int) -> StepTable:
     """Floor times of a model on a machine, all of it one replica."""
     model, hardware = load_model(MACHINES[at][0]), load_hardware(MACHINES[at][1])
     deployment = resolve(Scenario(model=model, hardware=hardware, tp=hardware.devices))
@@ -87,7 +87,7 @@ def compared(seed: int, *, requests: int = 5000) -> Compared:
     )
     load = Workload(prompt=prompt, output=output, arrivals=Poisson(1))
     shape = load_shape(load)
-    replica = ReplicaCapacity(times=times, shape=shape, settings=settings)
+    replica = ReplicaCapacity.of(times, shape, settings)
     if draw.random() < 0.5:
         users = max(1, int(slots * draw.uniform(0.1, 1.5)))
         answer = replica.at_users(users)

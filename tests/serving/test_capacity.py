@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from planner.serving.arrivals import Poisson
-from planner.serving.capacity import (
-    ReplicaCapacity,
+from planner.serving.capacity import ReplicaCapacity
+from planner.serving.lengths import Exponential, Fixed
+from planner.serving.load_shape import load_shape
+from planner.serving.occupancy import (
     pool_limit,
     rereads_bound,
     resident_blocks,
     tokens_limit,
 )
-from planner.serving.lengths import Exponential, Fixed
-from planner.serving.load_shape import load_shape
 from planner.serving.paged_pool import CachePool
 from planner.serving.replica import ReplicaSettings
 from planner.serving.workload import SharedPrefix, Workload
@@ -57,7 +57,7 @@ def test_a_resident_takes_its_mean_tokens_and_half_a_block() -> None:
 def test_the_pool_holds_what_fits_less_half_a_prompt() -> None:
     pool = CachePool(blocks=16_000, block_tokens=1)
     shape = load_shape(load(output=Fixed(201)))
-    assert pool_limit(shape, pool) == pytest.approx((16_000 - 500) / (1000 + 101))
+    assert pool_limit(shape, pool) == pytest.approx((16_000 - 500) / 1100.5)
 
 
 def test_steps_run_out_of_tokens() -> None:
@@ -78,7 +78,7 @@ def replica(slots: int = 32) -> ReplicaCapacity:
     settings = ReplicaSettings(
         max_num_seqs=slots, max_num_batched_tokens=512, pool=CachePool(blocks=None)
     )
-    return ReplicaCapacity(times=linear_times(), shape=load_shape(load()), settings=settings)
+    return ReplicaCapacity.of(linear_times(), load_shape(load()), settings)
 
 
 def test_rates_above_the_most_are_named() -> None:
@@ -116,7 +116,7 @@ def test_a_constant_step_by_hand() -> None:
     )
     times = constant_times(0.01, max_batch=10, max_step_tokens=4000)
     shape = load_shape(load(output=Exponential(101)))
-    found = ReplicaCapacity(times=times, shape=shape, settings=settings).at_users(10)
+    found = ReplicaCapacity.of(times, shape, settings).at_users(10)
     # A prompt adds nothing to a step of constant time: ten requests every 101 steps of 10 ms.
     assert found.rate_per_s == pytest.approx(10 / 1.01, rel=0.01)
     assert found.tpot_s == pytest.approx(0.01, rel=0.01)
