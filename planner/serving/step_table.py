@@ -22,7 +22,7 @@ StepCostFunction = Callable[[Step], Numeric]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StepTimes:
+class StepTable:
     """Seconds of steps, interpolated between nodes.
 
     Parameters
@@ -196,7 +196,7 @@ def tabulate(
     max_step_tokens: int,
     max_context: int,
     per_doubling: int = 2,
-) -> StepTimes:
+) -> StepTable:
     """Ask a cost function for the steps that all others follow from.
 
     Parameters
@@ -214,7 +214,7 @@ def tabulate(
 
     Returns
     -------
-    StepTimes
+    StepTable
         Exact at the nodes.
 
     Examples
@@ -236,7 +236,7 @@ def tabulate(
     tokens_s = _seconds(cost, _tokens_alone(tokens))
     whole = _seconds(cost, Step.prefill(1, chunk[:, np.newaxis], cached[np.newaxis, :]))
     through = np.interp(chunk, tokens, tokens_s)[:, np.newaxis]
-    return StepTimes(
+    return StepTable(
         tokens=tokens,
         tokens_s=tokens_s,
         batch=batch,
@@ -262,4 +262,4 @@ def _seconds(cost: StepCostFunction, step: Step) -> Floats:
     return np.array(np.broadcast_to(np.asarray(cost(step), dtype=np.float64), shape))
 
 
-__all__ = ["StepCostFunction", "StepTimes", "geometric_nodes", "tabulate"]
+__all__ = ["StepCostFunction", "StepTable", "geometric_nodes", "tabulate"]
