@@ -168,12 +168,33 @@ def _gemma3(config: Config) -> Shaped:
         yield f"{at}.post_ffw_norm.weight", (config["hidden_size"],)
 
 
+def _gemma2(config: Config) -> Shaped:
+    norms = ("attn_q_norm.weight", "attn_k_norm.weight")
+    yield from (entry for entry in _gemma3(config) if not entry[0].endswith(norms))
+
+
 def _qwen3_moe(config: Config) -> Shaped:
     yield from _around(config)
     for at in _layers(config):
         yield from _attention(config, at, norms=True)
         yield f"{at}.ffn_norm.weight", (config["hidden_size"],)
         yield from _experts(config, at, config["num_experts"], config["moe_intermediate_size"])
+
+
+def _qwen3(config: Config) -> Shaped:
+    yield from _around(config)
+    for at in _layers(config):
+        yield from _attention(config, at, norms=True)
+        yield from _dense(config, at)
+
+
+def _mixtral(config: Config) -> Shaped:
+    yield from _around(config)
+    for at in _layers(config):
+        yield from _attention(config, at)
+        yield f"{at}.ffn_norm.weight", (config["hidden_size"],)
+        inner = config["intermediate_size"]
+        yield from _experts(config, at, config["num_local_experts"], inner)
 
 
 def _gpt_oss(config: Config) -> Shaped:
@@ -280,6 +301,38 @@ _GRANITE = {
     "num_hidden_layers": 6, "layer_types": [*["mamba"] * 5, "attention"],
 }  # fmt: skip
 
+_LLAMA_2 = {
+    "model_type": "llama", "hidden_size": 4096, "num_attention_heads": 32,
+    "num_key_value_heads": 32, "head_dim": 128, "intermediate_size": 11008, "vocab_size": 32000,
+    "num_hidden_layers": 2, "rope_theta": 1e4, "max_position_embeddings": 4096,
+    "tie_word_embeddings": False,
+}  # fmt: skip
+_SMOLLM2 = {
+    "model_type": "llama", "hidden_size": 576, "num_attention_heads": 9,
+    "num_key_value_heads": 3, "head_dim": 64, "intermediate_size": 1536, "vocab_size": 49152,
+    "num_hidden_layers": 6, "rope_theta": 1e5, "max_position_embeddings": 8192,
+    "tie_word_embeddings": True,
+}  # fmt: skip
+_QWEN3 = {
+    "model_type": "qwen3", "hidden_size": 5120, "num_attention_heads": 40,
+    "num_key_value_heads": 8, "head_dim": 128, "intermediate_size": 17408, "vocab_size": 151936,
+    "num_hidden_layers": 2, "rope_theta": 1e6, "max_position_embeddings": 40960,
+    "tie_word_embeddings": False,
+}  # fmt: skip
+_MIXTRAL = {
+    "model_type": "mixtral", "hidden_size": 4096, "num_attention_heads": 32,
+    "num_key_value_heads": 8, "head_dim": 128, "intermediate_size": 14336, "vocab_size": 32000,
+    "num_local_experts": 8, "num_experts_per_tok": 2, "num_hidden_layers": 2, "rope_theta": 1e6,
+    "max_position_embeddings": 32768, "tie_word_embeddings": False,
+}  # fmt: skip
+
+_GEMMA2 = {
+    "model_type": "gemma2", "hidden_size": 2304, "num_attention_heads": 8,
+    "num_key_value_heads": 4, "head_dim": 256, "intermediate_size": 9216, "vocab_size": 256000,
+    "num_hidden_layers": 4, "rope_theta": 1e4, "sliding_window": 4096,
+    "max_position_embeddings": 8192, "tie_word_embeddings": True,
+}  # fmt: skip
+
 CASES = (
     Case(
         name="llama-3.2-1b", architecture="llama", weights="f16", config=_LLAMA,
@@ -321,5 +374,32 @@ CASES = (
     Case(
         name="granite-4.0-h-tiny", architecture="granitehybrid", weights="f16", config=_GRANITE,
         metadata=_granite_words, tensors=_granite_hybrid,
+    ),
+    Case(
+        name="llama-2-7b", architecture="llama", weights="f16", config=_LLAMA_2,
+        metadata=_heads, tensors=_llama,
+    ),
+    Case(
+        name="smollm2-135m", architecture="llama", weights="f16", config=_SMOLLM2,
+        metadata=_heads, tensors=_llama,
+    ),
+    Case(
+        name="qwen3-14b", architecture="qwen3", weights="q8_0", config=_QWEN3,
+        metadata=_heads, tensors=_qwen3,
+    ),
+    Case(
+        name="mixtral-8x7b", architecture="llama", weights="q8_0", config=_MIXTRAL,
+        metadata=lambda config: {
+            **_heads(config), "expert_count": config["num_local_experts"],
+            "expert_used_count": config["num_experts_per_tok"],
+        },
+        tensors=_mixtral,
+    ),
+    Case(
+        name="gemma-2-2b", architecture="gemma2", weights="q8_0", config=_GEMMA2,
+        metadata=lambda config: {
+            **_heads(config), "attention.sliding_window": config["sliding_window"],
+        },
+        tensors=_gemma2,
     ),
 )  # fmt: skip
