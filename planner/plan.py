@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -11,15 +11,19 @@ from planner.cost.memory import MemoryUse
 from planner.cost.roofline import OperationCost, StepCost, step_cost
 from planner.cost.step_times import StepTimes, step_times, time_assumptions
 from planner.deployment import Deployment, resolve
+from planner.engines.ideal import ideal_answer
 from planner.errors import UnknownNameError
 from planner.explain import EXPLAIN
 from planner.explanation import Explanation
+from planner.fleet import Fleet, fewest_devices, fleet_figures
 from planner.model import Model, Step
+from planner.model.placement import checkpoint_bytes
+from planner.offloading import offload_figures, offload_inputs
 from planner.references import REFERENCES
 from planner.scenario import Scenario
-from planner.sizing import Fleet, Suggestion, fewest_devices, suggestions
+from planner.sizing import Suggestion, suggestions
 from planner.sources import Source
-from planner.units import format_bytes
+from planner.verdict import sentence
 from planner.version import SCHEMA_VERSION, __version__
 
 Limiting = Literal["weights", "cache", "activations"]
@@ -120,27 +124,7 @@ class Plan:
     @property
     def verdict(self) -> str:
         """The answer in one sentence."""
-        deployment = self.deployment
-        load, hardware = deployment.load, deployment.scenario.hardware
-        name = hardware.device.name
-        devices = f"{hardware.devices} × {name}" if hardware.devices > 1 else f"one {name}"
-        many = "sequences" if load.sequences > 1 else "sequence"
-        what = (
-            f"{self.model.name} ({deployment.execution.weights.name} weights, "
-            f"{deployment.execution.cache.name} cache) with {load.sequences:,} {many} of "
-            f"{load.context:,} tokens"
-        )
-        total = format_bytes(self.memory.total_bytes)
-        capacity = format_bytes(self.capacity_bytes)
-        if self.fits:
-            return (
-                f"{what} fits on {devices}: {total} of {capacity} on the fullest device, "
-                f"{format_bytes(self.headroom_bytes)} to spare."
-            )
-        return (
-            f"{what} does not fit on {devices}: {total} are needed on the fullest device, "
-            f"{capacity} are there, {format_bytes(-self.headroom_bytes)} too little."
-        )
+        return sentence(self.deployment, self.memory)
 
     def explain(self, path: str) -> Explanation:
         """Return how a figure came about.
@@ -180,7 +164,16 @@ class Plan:
             "assumptions": list(self.assumptions),
             "sources": self._sources(),
             "model": self._model(),
-            "memory": {"architectural": self._architectural(), "per_device": self._per_device()},
+            "memory": {
+                "architectural": self._architectural(),
+                "per_device": self._per_device(),
+                "stages": self.deployment.memory.to_dict(
+                    self.deployment.load.context, self.deployment.replica_sequences
+                ),
+                "offload": offload_figures(
+                    self.deployment.links.offload, self.deployment.execution.offload, self.memory
+                ),
+            },
             "engine": self._engine(),
             "prefill": _phase(self.prefill, self.prefill_times),
             "decode": _phase(self.decode, self.decode_times),
@@ -205,8 +198,8 @@ class Plan:
             "device": scenario.hardware.id,
             "device_name": scenario.hardware.device.name,
             "devices": scenario.hardware.devices,
-            "tp": execution.layout.tp,
-            "dp": execution.layout.dp,
+            **asdict(execution.layout),
+            **offload_inputs(execution.offload),
             "weights": execution.weights.name,
             "activations": execution.activations.name,
             "stream": execution.stream.name,
@@ -216,6 +209,10 @@ class Plan:
             "isl": load.isl,
             "osl": load.osl,
             "max_num_batched_tokens": deployment.memory.step_tokens,
+            "mtp": scenario.mtp,
+            "images": scenario.images,
+            "image_tokens": scenario.image_tokens,
+            **(deployment.allocation.inputs() if deployment.allocation else {}),
         }
 
     def _model(self) -> dict[str, Any]:
@@ -225,6 +222,7 @@ class Plan:
             "active_parameters": self.model.active_parameters,
             "layers": len(self.model.layers),
             "usable_context_tokens": self.model.usable_context,
+            "checkpoint_bytes": checkpoint_bytes(self.model, self.deployment.execution.weights),
         }
 
     def _architectural(self) -> dict[str, int | float]:
@@ -244,6 +242,7 @@ class Plan:
             "activations_bytes": int(memory.activations_bytes),
             "runtime_bytes": memory.runtime_bytes,
             "graphs_bytes": memory.graphs_bytes,
+            "reserve_bytes": int(memory.reserve_bytes),
             "total_bytes": int(memory.total_bytes),
             "capacity_bytes": self.capacity_bytes,
         }
@@ -254,36 +253,35 @@ class Plan:
         return max(0, self.headroom_bytes + int(self.memory.cache_bytes))
 
     @property
+    def sequence_bytes(self) -> int:
+        """What one sequence of the given context takes on the fullest device. [bytes]."""
+        context = self.deployment.load.context
+        rank = self.deployment.memory.fullest(context, self.deployment.replica_sequences)
+        return int(rank.sequence_bytes(context))
+
+    @property
     def max_concurrency(self) -> float | None:
         """Sequences of the given context that the pool of one replica holds. [1]."""
-        size = self.deployment.memory.sequence_bytes(self.deployment.load.context)
+        size = self.sequence_bytes
         return self.cache_pool_bytes / size if size else None
 
     def _engine(self) -> dict[str, Any]:
-        concurrency = self.max_concurrency
-        context = self.deployment.load.context
-        tokens = None if concurrency is None else int(concurrency * context)
-        return {
-            "name": "ideal",
-            "version": None,
-            "cache_pool_bytes": self.cache_pool_bytes,
-            "block_tokens": 1,
-            "blocks": tokens,
-            "reported_cache_tokens": tokens,
-            "max_concurrency": concurrency,
-            "max_context_tokens": self.largest_context.value,
-        }
+        if self.deployment.allocation is not None:
+            return self.deployment.allocation.to_dict()
+        return ideal_answer(
+            pool_bytes=self.cache_pool_bytes,
+            concurrency=self.max_concurrency,
+            context=self.deployment.load.context,
+            longest=self.largest_context.value,
+        )
 
     def _capacity(self) -> dict[str, Any]:
-        fleet = self.fewest_devices
         return {
             "largest_context_tokens": self.largest_context.value,
             "largest_context_limited_by": self.largest_context.limited_by,
             "most_sequences": self.most_sequences.value,
             "most_sequences_limited_by": self.most_sequences.limited_by,
-            "fewest_devices": fleet.devices if fleet else None,
-            "fewest_devices_tp": fleet.tp if fleet else None,
-            "fewest_devices_dp": fleet.dp if fleet else None,
+            **fleet_figures(self.fewest_devices),
         }
 
     def _verdict(self) -> dict[str, Any]:
@@ -398,16 +396,19 @@ def plan(scenario: Scenario) -> Plan:
     """
     deployment = resolve(scenario)
     load, execution = deployment.load, deployment.execution
+    model = deployment.scenario.model
     sequences = deployment.replica_sequences
-    device, link = scenario.hardware.device, deployment.link
+    device, links = scenario.hardware.device, deployment.links
     return Plan(
         deployment=deployment,
         memory=deployment.memory.use(load.context, sequences),
-        prefill=step_cost(
-            scenario.model, Step.prefill(sequences, load.isl), execution, device, link
-        ),
+        prefill=step_cost(model, Step.prefill(sequences, load.isl), execution, device, links),
         decode=step_cost(
-            scenario.model, Step.decode(sequences, load.context), execution, device, link
+            model,
+            Step.decode(sequences, load.context),
+            execution,
+            device,
+            links,
         ),
     )
 

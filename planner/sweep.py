@@ -80,11 +80,11 @@ def sweep(scenario: Scenario, *, context: ArrayLike, sequences: ArrayLike) -> Sw
     shape = (contexts.size, many.size)
     total = deployment.memory.use(rows, columns).total_bytes
     cost = step_cost(
-        scenario.model,
+        deployment.scenario.model,
         Step.decode(columns, rows),
         deployment.execution,
         scenario.hardware.device,
-        deployment.link,
+        deployment.links,
     )
     return Sweep(
         context=contexts,

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from planner.attention_io import ORDERS, RATIOS, LayerTraffic
 from planner.comparison import MEANINGS, METRICS, Comparison
 from planner.explanation import Explanation
 from planner.plan import Plan
@@ -91,7 +92,27 @@ def _memory(plan: Plan) -> str:
         [f"  {label}", format_bytes(per_device[f"{label}_bytes"]), ""]
         for label in ("activations", "runtime", "total", "capacity")
     ]
-    return align(rows, right=[1, 2])
+    away = data["offload"]
+    if away["to"]:
+        bandwidth = format_si(away["bandwidth_bytes_per_s"], "B/s")
+        size = format_bytes(away["weights_bytes"] + away["cache_bytes"])
+        rows.append([f"  in {away['to']} memory, over {bandwidth}", size, ""])
+    return align(rows, right=[1, 2]) + _stages(data["stages"])
+
+
+def _stages(stages: list[dict[str, int | bool]]) -> str:
+    """Return what the stages of a pipeline hold, where there are several."""
+    if len(stages) == 1:
+        return ""
+    rows = [["Stages", "layers", "devices", "weights", "caches", "total"]]
+    for stage in stages:
+        ends = "".join(f", {end}" for end in ("embedding", "head") if stage[end])
+        sizes = (format_bytes(stage[f"{key}_bytes"]) for key in ("weights", "cache", "total"))
+        name = f"  from layer {stage['first_layer']:,}" + (
+            f", {' and '.join(ends)}" if ends else ""
+        )
+        rows.append([name, f"{stage['layers']:,}", f"{stage['devices']:,}", *sizes])
+    return "\n\n" + align(rows, right=[1, 2, 3, 4, 5])
 
 
 def _times(plan: Plan) -> str:
@@ -128,7 +149,7 @@ def _limits(plan: Plan) -> str:
         [
             "  fewest devices",
             _count(fleet.devices if fleet else None),
-            f"tp {fleet.tp}, dp {fleet.dp}" if fleet else "none holds one sequence",
+            fleet.sizes if fleet else "none holds one sequence",
         ],
     ]
     return align(rows, right=[1])
@@ -170,6 +191,32 @@ def _value(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return "none" if value is None else str(value)
     return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
+
+
+def traffic_text(layers: Sequence[LayerTraffic]) -> str:
+    """Return what the order of computation saves in attention, for people.
+
+    Parameters
+    ----------
+    layers : sequence of LayerTraffic
+        One for each kind of layer.
+
+    Returns
+    -------
+    str
+        One block each: every order with its bytes and formula, then the saving.
+    """
+    blocks = []
+    for each in layers:
+        found = [each.traffic.explain(name) for name in (*ORDERS, *RATIOS)]
+        rows = [[f"  {e.figure}", format_quantity(e.value, e.unit), e.formula] for e in found]
+        lines = [
+            f"{each.layer}: one of {each.layers:,} layers, one prompt",
+            _paragraph(found[0].substituted, "  "),
+            align(rows, right=[1]),
+        ]
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks)
 
 
 def comparison_text(comparison: Comparison) -> str:
@@ -216,9 +263,10 @@ def comparison_text(comparison: Comparison) -> str:
 def _needs_less(comparison: Comparison, label: str, metric: Any) -> str:
     found = comparison.crossover(label, metric)
     if found.start is None:
-        return "the same" if found.factor_at_longest == 1 else "never"
+        same = found.factor_at_longest == 1
+        return found.outcome if same else f"never, {found.outcome} at the end"
     until = "" if found.end is None else f" to {found.end:,}"
-    return f"from {found.start:,}{until}, {found.factor}x at the end"
+    return f"from {found.start:,}{until}, {found.outcome} at the end"
 
 
 def reckoned(value: float | int, unit: str) -> str:

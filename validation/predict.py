@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from planner.cost.links import Links
 from planner.cost.roofline import OperationCost, operation_cost
-from planner.cost.shapes import Counted, NoModelError, operations_of, step_of
+from planner.cost.shapes import Counted, NoModelError, operations_of, reading, step_of
 from planner.hardware import Device, Link, load_device
 from planner.model import Execution, Model
 from planner.units import format_bytes, format_seconds, format_si
@@ -142,7 +143,8 @@ def forecast(
         The shape is unusable, or the device has no rate for the precision.
     """
     if model is not None:
-        step = step_of(shape, decode=kind.endswith("decode"))
+        with reading(kind, shape):
+            step = step_of(shape, decode=kind.endswith("decode"))
         operations = tuple(model.operations(step, execution))
     else:
         operations = operations_of(kind, shape, execution)
@@ -152,7 +154,7 @@ def forecast(
     if joined is None and any(op.message_bytes for _, op, _ in operations):
         raise NoModelError("nothing is known about what joins the ranks", where=device.id)
     costs = tuple(
-        operation_cost(layer, operation, count, device, joined)
+        operation_cost(layer, operation, count, device, Links(otherwise=joined))
         for layer, operation, count in operations
     )
     return Forecast(operations=operations, costs=costs)

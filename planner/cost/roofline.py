@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from planner.arrays import Numeric, maximum
-from planner.cost.collectives import ring_all_reduce_s
+from planner.cost.collectives import message_s
+from planner.cost.links import Links
 from planner.explanation import Explanation, Term
-from planner.hardware import Device, Link
+from planner.hardware import Device
 from planner.model import Execution, Model, Operation, Step
 from planner.units import format_bytes, format_seconds, format_si
 
@@ -63,7 +64,7 @@ class OperationCost:
 
 
 def operation_cost(
-    layer: str, operation: Operation, count: int, device: Device, link: Link | None
+    layer: str, operation: Operation, count: int, device: Device, links: Links
 ) -> OperationCost:
     r"""Return what one operation costs on a device at efficiency 1.
 
@@ -80,8 +81,8 @@ def operation_cost(
         Occurrences in the step. [1]
     device : Device
         Peak rates and memory bandwidth.
-    link : Link or None
-        What joins the ranks; without it the time of collectives is not counted.
+    links : Links
+        What joins the ranks; without a link the time of messages is not counted.
 
     Returns
     -------
@@ -98,10 +99,12 @@ def operation_cost(
     williams-2009
     """
     communication_s: Numeric = 0.0
-    if operation.kind == "all_reduce" and link is not None:
-        communication_s = ring_all_reduce_s(
+    link = links.carrying(operation)
+    if link is not None:
+        communication_s = message_s(
+            operation.kind,
             operation.message_bytes,
-            ranks=int(operation.shape["ranks"]),
+            ranks=int(operation.shape.get("ranks", 1)),
             link_bytes_per_s=link.per_direction_bytes_per_s,
         )
     moved = operation.read_bytes + operation.write_bytes
@@ -189,7 +192,7 @@ class StepCost:
 
 
 def step_cost(
-    model: Model, step: Step, execution: Execution, device: Device, link: Link | None
+    model: Model, step: Step, execution: Execution, device: Device, links: Links
 ) -> StepCost:
     """Return what a step costs on the fullest rank at efficiency 1.
 
@@ -203,8 +206,8 @@ def step_cost(
         Formats and layout.
     device : Device
         Where it runs.
-    link : Link or None
-        What joins tensor-parallel ranks.
+    links : Links
+        What joins the ranks.
 
     Returns
     -------
@@ -222,7 +225,7 @@ def step_cost(
         step=step,
         device=device,
         operations=tuple(
-            operation_cost(layer, operation, count, device, link)
+            operation_cost(layer, operation, count, device, links)
             for layer, operation, count in model.operations(step, execution)
         ),
     )

@@ -7,7 +7,8 @@ are single numbers or text.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -111,6 +112,33 @@ def _number(value: Any) -> Numeric:
 
 def _one(operations: tuple[Operation, ...], kind: str) -> tuple[Counted, ...]:
     return tuple(("", operation, 1) for operation in operations if operation.kind == kind)
+
+
+@contextmanager
+def reading(kind: str, shape: Shape) -> Iterator[None]:
+    """Tell of a column that is missing or unusable as bad input.
+
+    Parameters
+    ----------
+    kind : str
+        Kind of operation or of step.
+    shape : mapping
+        The shape columns that are read.
+
+    Yields
+    ------
+    None
+        While they are read.
+
+    Raises
+    ------
+    ScenarioError
+        Names the column, or what it holds.
+    """
+    try:
+        yield
+    except (KeyError, ValueError, TypeError) as error:
+        raise ScenarioError(f"unusable shape ({error})", where=kind, got=dict(shape)) from error
 
 
 def step_of(shape: Shape, *, decode: bool) -> Step:
@@ -310,10 +338,8 @@ def operations_of(kind: str, shape: Shape, execution: Execution) -> tuple[Counte
     """
     if kind not in _KINDS:
         raise NoModelError("no model of this kind yet", where=kind)
-    try:
+    with reading(kind, shape):
         found = _KINDS[kind](kind, shape, execution)
-    except (KeyError, ValueError, TypeError) as error:
-        raise ScenarioError(f"unusable shape ({error})", where=kind, got=dict(shape)) from error
     if not found:
         raise NoModelError("no model of this kind yet", where=kind)
     return found

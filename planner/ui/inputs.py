@@ -10,7 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from planner.errors import PlannerError
 from planner.hardware import Hardware
-from planner.model import Model
+from planner.model import Layout, Model
 from planner.model.storage import CACHE_FORMATS, COMPUTE_FORMATS, WEIGHT_FORMATS
 from planner.plan import Plan, plan
 from planner.ui import loaded, upload
@@ -28,7 +28,8 @@ from planner.ui.state import (
 )
 from planner.units import format_bytes, format_si
 
-_COUNTS = ("n", "tp", "ctx", "s", "isl", "osl", "dp", "mbt")
+_LAYOUT = ("pp", "ep", "cp", "dcp", "adp")
+_COUNTS = ("n", "tp", "ctx", "s", "isl", "osl", "dp", "mbt", *_LAYOUT)
 _PAUSE = "150ms"
 """How long somebody who types must pause before the answer follows."""
 _LAST = "_last_answer"
@@ -145,9 +146,16 @@ def _draw() -> Slots:
             lambda: _choice("dp", (AUTO, *_divisors(_found_hardware()))),
             lambda: _choice("a", (AUTO, *COMPUTE_FORMATS)),
         )
-        _text("mbt")
-    _slot(slots, "isl", "osl", "dp", "a", "mbt")
+        _row(lambda: _text("mbt"), lambda: _share_of_devices("pp"))
+        _row(lambda: _share_of_devices("ep"), lambda: _share_of_devices("adp"))
+        _row(lambda: _share_of_devices("cp"), lambda: _share_of_devices("dcp"))
+        _row(lambda: _text("ow"), lambda: _text("oc"))
+    _slot(slots, "isl", "osl", "dp", "a", "mbt", *_LAYOUT, "ow", "oc")
     return slots
+
+
+def _share_of_devices(key: str) -> None:
+    _choice(key, (AUTO, *_divisors(_found_hardware())))
 
 
 def _slot(slots: Slots, *keys: str) -> None:
@@ -201,7 +209,8 @@ def _node_brings_its_devices() -> None:
     option = str(st.session_state["d"])
     if loaded.is_node(option):
         st.session_state["n"] = str(loaded.hardware(first_word(option), None).devices)
-        st.session_state["tp"] = st.session_state["dp"] = AUTO
+        for key in ("tp", "dp", *_LAYOUT):
+            st.session_state[key] = AUTO
 
 
 def _whole_node_of_a_link() -> None:
@@ -232,7 +241,9 @@ def _divisors(hardware: Hardware | None) -> list[str]:
 
 def _sizes(model: Model | None, hardware: Hardware | None) -> list[str]:
     sizes = [size for size in _divisors(hardware) if int(size) <= _MOST_TP]
-    return sizes if model is None else [size for size in sizes if model.admits(int(size))]
+    if model is None:
+        return sizes
+    return [size for size in sizes if model.admits(Layout(tp=int(size)))]
 
 
 def _about_model(model: Model) -> str:

@@ -183,9 +183,11 @@ def _memory(plan: Plan) -> None:
 def _choices(plan: Plan) -> str:
     """What auto became."""
     chosen = plan.inputs()
+    layout = plan.deployment.layout
+    further = f" ({layout})" if layout.devices > layout.tp * layout.dp or layout.ep > 1 else ""
     return (
         f"Tensor parallel {chosen['tp']} × {chosen['dp']} "
-        f"{'replica' if chosen['dp'] == 1 else 'replicas'}; "
+        f"{'replica' if chosen['dp'] == 1 else 'replicas'}{further}; "
         f"weights {chosen['weights']}, KV cache {chosen['kv_cache_dtype']}, activations "
         f"{chosen['activations']}; prompts of {chosen['isl']:,} tokens, at most "
         f"{chosen['max_num_batched_tokens']:,} tokens in one step."

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from planner.errors import PlannerError
 from planner.hardware import Hardware
 from planner.model import Model
-from planner.scenario import DEFAULT_STEP_TOKENS, Scenario
+from planner.offloading import parse_offload
+from planner.scenario import Scenario
 from planner.ui.fields import AUTO, FIELDS, UPLOADED
 from planner.ui.link import query
 from planner.units import parse_count
@@ -200,6 +201,15 @@ def build(
         hardware=devices_found,
         tp=count(values, "tp"),
         dp=count(values, "dp"),
+        pp=count(values, "pp"),
+        ep=count(values, "ep"),
+        cp=count(values, "cp"),
+        dcp=count(values, "dcp"),
+        attention_dp=count(values, "adp"),
+        offload=parse_offload(
+            {"offload_weights": _format(values, "ow"), "offload_cache": _format(values, "oc")},
+            layers=len(found.layers),
+        ),
         weights=_format(values, "w"),
         activations=_format(values, "a"),
         kv_cache_dtype=_format(values, "kv"),
@@ -207,7 +217,7 @@ def build(
         sequences=1 if sequences is None else sequences,
         isl=count(values, "isl"),
         osl=count(values, "osl"),
-        max_num_batched_tokens=DEFAULT_STEP_TOKENS if step is None else step,
+        max_num_batched_tokens=step,
     )
 
 

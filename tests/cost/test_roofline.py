@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from planner import Scenario, load_hardware, load_model, plan
+from planner.cost.links import Links
 from planner.cost.roofline import step_cost
 from planner.deployment import resolve
 from planner.model import Step
@@ -52,7 +53,7 @@ def test_no_operation_beats_a_roof(name: str, batch: int, new: int, cached: int)
     deployment = resolve(Scenario(model=load_model(name), hardware=load_hardware("h100-sxm")))
     device = deployment.scenario.hardware.device
     step = Step(batch=batch, new_tokens=new, cached_tokens=cached, phase="prefill")
-    cost = step_cost(deployment.scenario.model, step, deployment.execution, device, None)
+    cost = step_cost(deployment.scenario.model, step, deployment.execution, device, Links())
     for item in cost.operations:
         operation = item.operation
         moved = operation.read_bytes + operation.write_bytes
@@ -83,7 +84,7 @@ def test_more_ranks_never_slow_a_compute_bound_prefill(sequences: int, context: 
             Step.prefill(sequences, context),
             deployment.execution,
             device,
-            deployment.link,
+            deployment.links,
         )
         if cost.bound != "compute":
             return

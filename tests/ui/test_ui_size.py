@@ -219,7 +219,7 @@ def test_charts_have_alternative_texts(open_app: Any) -> None:
 def test_every_input_is_explained(open_app: Any) -> None:
     app = open_app()
     inputs = [*app.sidebar.text_input, *app.sidebar.selectbox]
-    assert len(inputs) == 14
+    assert len(inputs) == 21
     assert all(len(each.help or "") > 30 for each in inputs)
 
 
