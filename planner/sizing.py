@@ -9,7 +9,7 @@ from planner.arrays import ceil_div
 from planner.cost.limits import largest_context, most_sequences
 from planner.deployment import Deployment, rank_memory
 from planner.engines import EngineSettings
-from planner.fleet import fewest_devices
+from planner.fewest import fewest_devices
 from planner.layouts import given_sizes
 from planner.model import Execution
 from planner.model.schemes import weight_scheme

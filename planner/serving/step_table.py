@@ -7,7 +7,7 @@ hold both parts, and every mixture of prompt chunks and decoding sequences is a 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,26 @@ class StepTable:
     chunk: Floats
     cached: Floats
     attention_s_per_token: Floats
+
+    def slowed(self, factor: float) -> StepTable:
+        """Return the table of a machine whose every step takes longer.
+
+        Parameters
+        ----------
+        factor : float
+            Multiple of all seconds. [1]
+
+        Returns
+        -------
+        StepTable
+            With the same nodes.
+        """
+        return replace(
+            self,
+            tokens_s=self.tokens_s * factor,
+            decode_s=self.decode_s * factor,
+            attention_s_per_token=self.attention_s_per_token * factor,
+        )
 
     def weights_time_s(self, tokens: Numeric) -> Numeric:
         """Return the seconds that tokens take through the weights.
