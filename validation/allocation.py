@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 import torch
 
+from planner.cost.shapes import NoModelError
 from planner.errors import ScenarioError
 from planner.model import Execution, Model, Tensor
 from planner.model.cache import Cache, StateCache, TokenCache
 from planner.model.latent_cache import LatentCache
 from planner.model.placement import stored_tensors
 from planner.model.storage import BF16, Format, WeightScheme, stored_matrices
-from validation.operations import NoModelError
 
 # The profiler tells of every allocation on the host; its own log line at each start is noise.
 os.environ.setdefault("KINETO_LOG_LEVEL", "99")
@@ -154,9 +154,8 @@ def weight_tensors(
     torch.Tensor
         Elements, then scales, of each tensor of each layer.
     """
-    tp = execution.layout.tp
     for _, tensor, count, scheme in stored_tensors(model, execution.weights):
-        for shape, dtype in _stored_shapes(tensor.on_rank(tp), scheme):
+        for shape, dtype in _stored_shapes(tensor.on_rank(execution.layout), scheme):
             for _ in range(count):
                 yield filled(shape, dtype, device)
 

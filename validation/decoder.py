@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from planner.cost.shapes import NoModelError
 from planner.model import Execution, Model
 from planner.model.embedding import Embedding, Head
 from planner.model.feed_forward import Dense, MixtureOfExperts
@@ -28,7 +29,6 @@ from validation.blocks.latent import LatentBlock
 from validation.blocks.norm import NormBlock
 from validation.blocks.positions import Caches, Positions
 from validation.blocks.state_space import StateSpaceBlock
-from validation.operations import NoModelError
 
 _BLOCKS: dict[type, Any] = {
     Attention: AttentionBlock,

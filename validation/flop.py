@@ -11,6 +11,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from planner.cost.shapes import Shape, execution_of
 from planner.model import Execution, Model, Operation, Step
 from planner.model.mixers.attention import Attention
 from planner.model.mixers.latent import LatentAttention
@@ -20,7 +21,6 @@ from planner.model.mixers.state_space import Mamba2
 from planner.model.part import Part
 from validation.decoder import Decoder
 from validation.entries import Check
-from validation.operations import Shape, execution_of
 from validation.reduction import model_of
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import torch
 
+from planner.cost.shapes import Shape, execution_of, operations_of
 from planner.deployment import weight_scheme
 from planner.model import Execution, Model
 from planner.model.cache import TokenCache
@@ -23,7 +24,6 @@ from validation.allocation import (
 from validation.entries import Check
 from validation.kernels.attention import make_attention_inputs
 from validation.kernels.kernel import DTYPES
-from validation.operations import Shape, execution_of, operations_of
 from validation.reduction import model_of
 
 

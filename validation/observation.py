@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from planner.cost.shapes import execution_of, reading
 from planner.errors import PlannerError, ScenarioError
 from planner.hardware import Device, load_device
 from validation.cases import STEP_KINDS
 from validation.entries import Row
-from validation.operations import execution_of, reading
 from validation.predict import Forecast, device_of, forecast
 from validation.record import Record
 from validation.reduction import model_of

@@ -13,9 +13,10 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from planner import load_model  # noqa: E402
+from planner.cost.shapes import NoModelError, execution_of  # noqa: E402
 from planner.deployment import weight_scheme  # noqa: E402
 from planner.importers import import_config, model_ids  # noqa: E402
-from planner.model import Model, Step  # noqa: E402
+from planner.model import Layout, Model, Step  # noqa: E402
 from planner.model.mixers.linear_delta import GatedDeltaNet  # noqa: E402
 from planner.model.storage import CACHE_FORMATS, WEIGHT_FORMATS  # noqa: E402
 from validation import steps  # noqa: E402
@@ -26,7 +27,6 @@ from validation.checkpoint import FOLDER, configuration  # noqa: E402
 from validation.decoder import Decoder  # noqa: E402
 from validation.flop import check_flop, counted_flop, model_flop  # noqa: E402
 from validation.memory import CHECKS  # noqa: E402
-from validation.operations import NoModelError, execution_of  # noqa: E402
 from validation.reduction import cut  # noqa: E402
 
 pytestmark = pytest.mark.oracle
@@ -294,7 +294,9 @@ def test_weights_of_a_rank() -> None:
     model, execution = load_model("smollm2-135m"), execution_of("bf16", tp=3)
     short = cut(model, layers=2, vocabulary=600)
     held = sum(each.nbytes for each in weight_tensors(short, execution, HOST))
-    assert held == short.weights_bytes(execution, tp=3) < short.weights_bytes(execution)
+    assert (
+        held == short.weights_bytes(execution, layout=Layout(tp=3)) < short.weights_bytes(execution)
+    )
 
 
 def test_flop_check() -> None:
