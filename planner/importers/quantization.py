@@ -54,6 +54,7 @@ def read_checkpoint(
         return Checkpoint(dtype=base)
     section = _section(holder)
     if section is None:
+        holder.require("expert_dtype", None)
         return Checkpoint(dtype=base)
     return apply(read_method(section, holder), model, base, section)
 
