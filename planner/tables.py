@@ -150,7 +150,8 @@ def explanation_text(explanation: Explanation) -> str:
         _paragraph(explanation.meaning, "  "),
         _paragraph(f"= {explanation.formula}", "  "),
         _paragraph(f"= {explanation.substituted}", "  "),
-        f"  = {_value(explanation.value)} {explanation.unit}",
+        f"  = {_value(explanation.value)}"
+        + ("" if explanation.value is None else f" {explanation.unit}"),
     ]
     if explanation.terms:
         rows = [[f"    {t.label}", _value(t.value), t.detail] for t in explanation.terms]
