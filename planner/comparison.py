@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from planner.arrays import Numeric
 from planner.cost.limits import MOST_TOKENS
-from planner.cost.roofline import step_cost
+from planner.cost.roofline import FLOORS, step_cost
 from planner.crossovers import Lower, lower_ranges
 from planner.deployment import Deployment, resolve
 from planner.model import Model, Step
+from planner.model.admission import check_layout
 from planner.scenario import Scenario
 from planner.units import parse_count
 from planner.variants import VARIANTS, Exchange, VariantName, labels, variant
@@ -168,7 +169,7 @@ class Comparison:
                 "kv_cache_dtype": chosen.execution.cache.name,
                 "sequences": chosen.replica_sequences,
             },
-            "assumptions": list(chosen.assumptions),
+            "assumptions": [*chosen.assumptions, FLOORS],
             "contexts_tokens": [int(context) for context in self.contexts],
             "variants": [
                 {
@@ -282,10 +283,10 @@ def _measure(model: Model, deployment: Deployment) -> Measure:
     """Return what computes every metric of a model at contexts."""
     execution, batch = deployment.execution, deployment.replica_sequences
     device = deployment.scenario.hardware.device
-    model.check_layout(execution.layout)
+    check_layout(model, execution.layout)
 
     def measure(contexts: NDArray[np.float64]) -> Values:
-        cost = step_cost(model, Step.decode(batch, contexts), execution, device, deployment.link)
+        cost = step_cost(model, Step.decode(batch, contexts), execution, device, deployment.links)
 
         def spread(value: Numeric) -> NDArray[np.float64]:
             return np.broadcast_to(np.asarray(value, dtype=np.float64), contexts.shape)
@@ -294,7 +295,7 @@ def _measure(model: Model, deployment: Deployment) -> Measure:
             "cache_bytes": spread(model.cache_bytes(contexts, execution)),
             "flop_per_token": spread(cost.flop / batch),
             "bytes_per_token": spread((cost.read_bytes + cost.write_bytes) / batch),
-            "step_time_s": spread(cost.time_s),
+            "step_time_s": spread(cost.floor_s),
         }
 
     return measure

@@ -32,7 +32,7 @@ def _gigabytes(value: float) -> str:
 def _gpt3(values: Values) -> Finding:
     model, context = load_model(values["model"]), values["context"]
     execution = cached_in(values["kv_cache_dtype"])
-    size = explain_cache(model, execution, context, 1, 1)
+    size = explain_cache(model, execution, context, 1)
     computed = int(size.value or 0)
     per_token = model.cache_bytes_per_token(execution)
     holds = largest(
@@ -91,7 +91,7 @@ def _a_million_tokens(values: Values) -> Finding:
         f"{len(sizes)} models need 1 TB or more: those that keep a megabyte per token, which takes "
         "many KV heads and layers. Grouped heads, latents, windows and states need far less.",
         figures=(
-            explain_cache(chosen, execution, context, 1, 1),
+            explain_cache(chosen, execution, context, 1),
             figure(
                 "models_above_1_tb",
                 len(above),
@@ -133,7 +133,7 @@ def _paged(values: Values) -> Finding:
         f"weights of {model.name}; its positions reach "
         f"{'any length' if positions is None else f'{positions:,} tokens'}.",
         figures=(
-            explain_cache(model, execution, context, 1, 1),
+            explain_cache(model, execution, context, 1),
             figure(
                 "paged_bytes",
                 int(pages),

@@ -33,7 +33,7 @@ def _four_times(values: Values) -> Finding:
     model = load_model(values["model"])
     scheme = weight_scheme(model, values["weights"])
     execution = Execution(weights=scheme, activations=BF16, stream=BF16, cache=BF16)
-    small = explain_weights(model, execution, 1)
+    small = explain_weights(model, execution)
     whole = model.weights_bytes(half())
     ratio = whole / int(small.value or 1)
     losses = _perplexities()

@@ -19,7 +19,7 @@ from planner.errors import ScenarioError
 from planner.explanation import Term
 from planner.hardware import load_hardware
 from planner.importers import load_model
-from planner.model import Model
+from planner.model import Layout, Model
 from planner.model.execution import half
 from planner.model.mixers.attention import Attention
 from planner.scenario import Scenario
@@ -43,7 +43,8 @@ def _saving(model: Model, tp: int) -> float:
     """Return by how much MQA cuts the cache of a rank, heads copied where ranks outnumber them."""
     execution = half()
     sizes = [
-        variant(model, name).cache_bytes_per_token(execution, tp=tp) for name in ("MHA", "MQA")
+        variant(model, name).cache_bytes_per_token(execution, layout=Layout(tp=tp))
+        for name in ("MHA", "MQA")
     ]
     return sizes[0] / sizes[1]
 

@@ -17,7 +17,7 @@ from planner.model.consistency import check_model
 from planner.sources import Source
 
 _LANGUAGE_MODELS = (
-    "ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "ForMaskedLM",
+    "ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "ForMaskedLM", "ChatModel", "MTModel",
 )  # fmt: skip
 _FUSED_QKV = frozenset({
     "bloom", "chatglm", "dbrx", "falcon", "RefinedWeb", "RefinedWebModel", "gpt2", "gpt_bigcode",
@@ -25,6 +25,7 @@ _FUSED_QKV = frozenset({
 })  # fmt: skip
 """Kinds whose GGUF files hold queries, keys and values of a layer as one matrix."""
 _MOST_NAME_CHARACTERS = 80
+_CLASS = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,79}")
 
 
 def import_config(
@@ -94,6 +95,7 @@ def import_config(
         initial=architecture.initial,
         towers=architecture.towers,
         positions=architecture.positions or read_positions(fields, architecture),
+        architecture=_class(fields),
         hf_id=model_id if model_id and "/" in model_id else None,
         sources={"config": Source(kind="documentation", title=f"Configuration of {name}")},
     )
@@ -137,8 +139,17 @@ def with_quantisation(
     return {**config, "quantization_config": {"quant_method": "modelopt", **inner}}
 
 
+def _classes(config: Config) -> list[str]:
+    return [name for name in config.entries("architectures") or () if isinstance(name, str)]
+
+
+def _class(config: Config) -> str | None:
+    """The class that the configuration names, where it is a name."""
+    return next((name for name in _classes(config) if _CLASS.fullmatch(name)), None)
+
+
 def _check_purpose(config: Config) -> None:
-    names = [name for name in config.entries("architectures") or () if isinstance(name, str)]
+    names = _classes(config)
     if names and not any(name.endswith(_LANGUAGE_MODELS) for name in names):
         config.warn(
             f"The configuration is of {names[0][:_MOST_NAME_CHARACTERS]!r}; it is planned with the "

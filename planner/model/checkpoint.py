@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -31,6 +31,8 @@ class Checkpoint:
         Tensors that are stored otherwise; the first that names a tensor holds.
     label : str, optional
         Name of the scheme where it is not its format's, such as ``"q4_k_m"``.
+    cache : str, optional
+        Format of keys and values that the checkpoint brings scales for, which engines then use.
     extra_bytes : int
         What a measured file holds beside the model's tensors. [bytes]
     fused_qkv : bool
@@ -42,6 +44,7 @@ class Checkpoint:
     roles: tuple[Role, ...] = ("linear", "expert")
     rules: Annotated[tuple[TensorRule, ...], Field(max_length=MOST_RULES)] = ()
     label: Name | None = None
+    cache: Literal["fp8", "nvfp4"] | None = None
     extra_bytes: Annotated[int, Field(strict=True, ge=0, le=MOST_EXTRA_BYTES)] = 0
     fused_qkv: Flag = False
 

@@ -140,6 +140,30 @@ class LatentCache:
             return self.packing.vector_bytes(self.dim)
         return int(fmt.vector_bytes(self.dim))
 
+    def share(self, context: Numeric, ranks: int) -> Numeric:
+        """Return the context whose cache is what the fullest of several ranks keeps.
+
+        Parameters
+        ----------
+        context : numeric
+            Tokens seen. [tokens]
+        ranks : int
+            Ranks that share the tokens of a sequence. [1]
+
+        Returns
+        -------
+        numeric
+            An even share of whole entries; all of it where a window keeps few. [tokens]
+
+        Examples
+        --------
+        >>> LatentCache(kind="compressed", dim=512, stride=128).share(1000, 2)
+        512
+        """
+        if self.window is not None:
+            return context
+        return ceil_div(self.entries(context), ranks) * self.stride
+
     def token_bytes(self, execution: Execution, *, tp: int) -> int | float:
         """Return the bytes that one token leaves on every rank.
 

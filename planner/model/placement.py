@@ -59,12 +59,12 @@ def split_by(model: Model, scheme: WeightScheme) -> Iterator[StoredPart]:
     """
     outside = scheme.in_layer(None)
     views: dict[Layer, dict[WeightScheme, int]] = {}
-    for index, layer in enumerate(model.layers if scheme.rules else ()):
+    for index, layer in enumerate(model.layers if scheme.rules else (), model.first_layer):
         counts = views.setdefault(layer, {})
         view = scheme.in_layer(index)
         counts[view] = counts.get(view, 0) + 1
     groups = iter(model.parts)
-    for name, part, count in islice(groups, 1 + len(model.initial)):
+    for name, part, count in islice(groups, len(model.entry)):
         yield StoredPart(name, part, count, outside)
     for layer, count in model.groups:
         for name, part, _ in islice(groups, len(layer.parts)):

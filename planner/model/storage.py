@@ -252,8 +252,8 @@ class WeightScheme:
         """
         rule = self._rule_of(tensor)
         if rule is not None and rule.stored_bytes is not None:
-            whole = _whole_elements(tensor)
-            return -(-rule.stored_bytes * tensor.elements // whole)
+            whole = tensor.whole_elements or tensor.elements
+            return -(-rule.stored_bytes * tensor.elements // max(whole, 1))
         return format_bytes_of(self.format_of(tensor), tensor)
 
 
@@ -282,15 +282,6 @@ def format_bytes_of(fmt: Format, tensor: Tensor) -> int:
     *stack, rows, columns = tensor.shape
     parts = stored_matrices(tensor)
     return fmt.matrix_size_bytes(rows // parts, columns, parts * math.prod(stack))
-
-
-def _whole_elements(tensor: Tensor) -> int:
-    """Return the elements of the tensor that a rank's part belongs to."""
-    split = tensor.split
-    if split is None or not tensor.elements:
-        return max(tensor.elements, 1)
-    whole = sum(section.units * section.width for section in split.sections)
-    return tensor.elements // tensor.shape[split.axis] * max(whole, tensor.shape[split.axis])
 
 
 __all__ = [

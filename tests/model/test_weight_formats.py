@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from planner.errors import PrecisionError
 from planner.importers import load_model
-from planner.model import Model, Step
+from planner.model import Layout, Model, Step
 from planner.model.execution import half
 from planner.model.formats.ggml import GGML_TYPES, fitting_type
 from planner.model.formats.mixes import MIXES, Place, Stack
@@ -74,7 +74,9 @@ OTHERS = {
 
 
 def stored(model: Model, name: str, tp: int = 1) -> int:
-    return model.weights_bytes(replace(half(), weights=weight_scheme(model, name)), tp=tp)
+    return model.weights_bytes(
+        replace(half(), weights=weight_scheme(model, name)), layout=Layout(tp=tp)
+    )
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,21 @@ _LABELS = {
     "device": ("Device or node", "-d"),
     "device_name": ("Device name", ""),
     "devices": ("Devices", "-n"),
-    "tp": ("Tensor-parallel ranks of a replica", "--tp"),
-    "dp": ("Replicas", "--dp"),
+    "tp": ("Tensor-parallel ranks", "--tp"),
+    "pp": ("Pipeline stages", "--pp"),
+    "dp": ("Data-parallel ranks", "--dp"),
+    "ep": ("Expert-parallel ranks", "--ep"),
+    "cp": ("Context-parallel ranks", "--cp"),
+    "dcp": ("Parts of the tokens within tensor-parallel ranks", "--dcp"),
+    "attention_dp": ("Data-parallel ranks that share experts", "--attention-dp"),
+    "offload_weights_fraction": (
+        "Share of layers' weights off the device",
+        "--offload-weights",
+    ),
+    "offload_cache_fraction": ("Share of the caches off the device", "--offload-cache"),
+    "offload_to": ("Where they live", "--offload-to"),
+    "offload_bandwidth_bytes_per_s": ("Bandwidth from there [bytes/s]", "--offload-bandwidth"),
+    "offload_capacity_bytes": ("Room there on one host [bytes]", "--offload-capacity"),
     "weights": ("Format of weights", "--weights"),
     "activations": ("Format in which activations are multiplied", "--activations"),
     "stream": ("Format of the residual stream", ""),
@@ -27,6 +40,9 @@ _LABELS = {
     "mtp": ("Layers for multi-token prediction loaded", "--mtp"),
     "images": ("Images in each prompt", "--images"),
     "image_tokens": ("Tokens of one image [tokens]", "--image-tokens"),
+    "engine": ("Engine", "--engine"),
+    "max_model_len": ("Longest request [tokens]", "--max-model-len"),
+    "max_num_seqs": ("Most sequences in one step", "--max-num-seqs"),
 }
 """Key of the inputs → label with unit, flag."""
 
