@@ -200,7 +200,8 @@ def explanation_text(explanation: Explanation) -> str:
         _paragraph(explanation.meaning, "  "),
         _paragraph(f"= {explanation.formula}", "  "),
         _paragraph(f"= {explanation.substituted}", "  "),
-        f"  = {_value(explanation.value)} {explanation.unit}",
+        f"  = {_value(explanation.value)}"
+        + ("" if explanation.value is None else f" {explanation.unit}"),
     ]
     if explanation.terms:
         rows = [[f"    {t.label}", _value(t.value), t.detail] for t in explanation.terms]
@@ -354,9 +355,9 @@ def cards_text(cards: Sequence[Mapping[str, Any]]) -> str:
         ]
         lines.append("  computed\n" + align(figures, right=[1]))
         lines.append("  assumptions (--set NAME=VALUE)\n" + align(_card_rows(card)))
-        loose = [each["name"] for each in card["quoted"] if not each["verified"]]
+        loose = [each["note"] for each in card["quoted"] if not each["verified"]]
         if loose:
-            lines.append(_paragraph(f"quoted, not re-read in its source: {', '.join(loose)}", "  "))
+            lines.append(_paragraph(f"quoted, not re-read in its source: {'; '.join(loose)}", "  "))
         if card["sources"]:
             lines.append(f"  sources: {', '.join(each['id'] for each in card['sources'])}")
         blocks.append("\n".join(lines))
