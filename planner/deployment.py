@@ -289,7 +289,29 @@ def _standing_assumptions(memory: RankMemory, load: Load) -> tuple[str, ...]:
         "Prefill reads all prompts in one pass and makes logits for the last token of each.",
         f"Activations are those of a step of {chunk:,} tokens.",
         "Caches are contiguous, without pages or padding; no engine's own reserves are added.",
+        *_layout_assumptions(memory),
     )
+
+
+def _layout_assumptions(memory: RankMemory) -> Iterable[str]:
+    layout = memory.layout
+    if layout.pp > 1:
+        yield (
+            "A step passes the stages one after the other: FLOP, bytes and time are those of one "
+            "device of every stage together."
+        )
+    if layout.attention_dp > 1:
+        yield "Tokens visit experts uniformly; what ranks send to experts overlaps with nothing."
+    if layout.cp > 1:
+        yield (
+            "Context-parallel ranks have equal shares of a prompt's work, as a zigzag deal gives "
+            "them; keys and values that they pass on overlap with nothing."
+        )
+    if memory.execution.offload:
+        yield (
+            "What is offloaded crosses the link at its peak rate, once per step, and overlaps with "
+            "nothing."
+        )
 
 
 __all__ = ["Deployment", "Load", "PrecisionError", "rank_memory", "resolve", "weight_scheme"]
