@@ -191,7 +191,7 @@ def test_ranks_hold_what_engines_print(
     """GiB of weights per device, with buffers that engines add to them.
 
     vLLM 0.19.0, logs of github.com/llm-d-incubation/llm-d-planner pull request 205; SGLang,
-    github.com/sgl-project/sglang pull request 17392 (``--tp 4 --dp 4 --ep 4``, attention on its own).
+    github.com/sgl-project/sglang pull request 17392 (``--tp 4 --dp 4 --ep 4``, attention apart).
     """
     stages = pipeline_stages(load_model(name), layout.pp)
     held = [stage.weights_bytes(half(), layout=layout) / 2**30 for stage in stages]
