@@ -9,12 +9,15 @@ from typing import Any, Literal
 from planner.cost.limits import Limit, largest_context, most_sequences
 from planner.cost.memory import MemoryUse
 from planner.cost.roofline import OperationCost, StepCost, step_cost
+from planner.cost.step_times import StepTimes, step_times, time_assumptions
 from planner.deployment import Deployment, resolve
+from planner.engines.ideal import ideal_answer
 from planner.errors import UnknownNameError
 from planner.explain import EXPLAIN
 from planner.explanation import Explanation
 from planner.fleet import Fleet, fewest_devices, fleet_figures
 from planner.model import Model, Step
+from planner.model.placement import checkpoint_bytes
 from planner.offloading import offload_figures, offload_inputs
 from planner.references import REFERENCES
 from planner.scenario import Scenario
@@ -88,6 +91,21 @@ class Plan:
         """What to change; empty where the load fits."""
         return () if self.fits else suggestions(self.deployment)
 
+    @cached_property
+    def prefill_times(self) -> StepTimes | None:
+        """Calibrated time of the prefill; None where only its floor is known."""
+        return step_times(self.prefill, self.deployment.execution)
+
+    @cached_property
+    def decode_times(self) -> StepTimes | None:
+        """Calibrated time of the decode step; None where only its floor is known."""
+        return step_times(self.decode, self.deployment.execution)
+
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """What the answer takes for granted: of the deployment, then of its times."""
+        return (*self.deployment.assumptions, *time_assumptions(self.decode, self.decode_times))
+
     @property
     def limiting(self) -> Limiting:
         """What takes the room: weights if they alone do not fit, else the largest variable part."""
@@ -143,7 +161,7 @@ class Plan:
             "planner_version": __version__,
             "inputs": self.inputs(),
             "warnings": list(self.deployment.warnings),
-            "assumptions": list(self.deployment.assumptions),
+            "assumptions": list(self.assumptions),
             "sources": self._sources(),
             "model": self._model(),
             "memory": {
@@ -157,8 +175,8 @@ class Plan:
                 ),
             },
             "engine": self._engine(),
-            "prefill": _phase(self.prefill, self.prefill.step.tokens),
-            "decode": _phase(self.decode, self.decode.step.tokens),
+            "prefill": _phase(self.prefill, self.prefill_times),
+            "decode": _phase(self.decode, self.decode_times),
             "capacity": self._capacity(),
             "verdict": self._verdict(),
         }
@@ -191,6 +209,10 @@ class Plan:
             "isl": load.isl,
             "osl": load.osl,
             "max_num_batched_tokens": deployment.memory.step_tokens,
+            "mtp": scenario.mtp,
+            "images": scenario.images,
+            "image_tokens": scenario.image_tokens,
+            **(deployment.allocation.inputs() if deployment.allocation else {}),
         }
 
     def _model(self) -> dict[str, Any]:
@@ -200,6 +222,7 @@ class Plan:
             "active_parameters": self.model.active_parameters,
             "layers": len(self.model.layers),
             "usable_context_tokens": self.model.usable_context,
+            "checkpoint_bytes": checkpoint_bytes(self.model, self.deployment.execution.weights),
         }
 
     def _architectural(self) -> dict[str, int | float]:
@@ -219,6 +242,7 @@ class Plan:
             "activations_bytes": int(memory.activations_bytes),
             "runtime_bytes": memory.runtime_bytes,
             "graphs_bytes": memory.graphs_bytes,
+            "reserve_bytes": int(memory.reserve_bytes),
             "total_bytes": int(memory.total_bytes),
             "capacity_bytes": self.capacity_bytes,
         }
@@ -242,19 +266,14 @@ class Plan:
         return self.cache_pool_bytes / size if size else None
 
     def _engine(self) -> dict[str, Any]:
-        concurrency = self.max_concurrency
-        context = self.deployment.load.context
-        tokens = None if concurrency is None else int(concurrency * context)
-        return {
-            "name": "ideal",
-            "version": None,
-            "cache_pool_bytes": self.cache_pool_bytes,
-            "block_tokens": 1,
-            "blocks": tokens,
-            "reported_cache_tokens": tokens,
-            "max_concurrency": concurrency,
-            "max_context_tokens": self.largest_context.value,
-        }
+        if self.deployment.allocation is not None:
+            return self.deployment.allocation.to_dict()
+        return ideal_answer(
+            pool_bytes=self.cache_pool_bytes,
+            concurrency=self.max_concurrency,
+            context=self.deployment.load.context,
+            longest=self.largest_context.value,
+        )
 
     def _capacity(self) -> dict[str, Any]:
         return {
@@ -300,22 +319,28 @@ class Plan:
         ]
 
 
-def _phase(cost: StepCost, tokens: float) -> dict[str, Any]:
-    time_s = float(cost.time_s)
+def _phase(cost: StepCost, times: StepTimes | None) -> dict[str, Any]:
+    """Work and times of a step; where nothing was measured the time is the floor, without band."""
+    time_s = float(times.time_s if times else cost.floor_s)
+    each = times.operations_s if times else [item.floor_s for item in cost.operations]
     return {
         "flop": float(cost.flop),
         "read_bytes": float(cost.read_bytes),
         "write_bytes": float(cost.write_bytes),
+        "floor_s": float(cost.floor_s),
         "time_s": time_s,
-        "time_p10_s": None,
-        "time_p90_s": None,
+        "time_p10_s": float(times.p10_s) if times else None,
+        "time_p90_s": float(times.p90_s) if times else None,
         "bound": cost.bound,
-        "tokens_per_s": tokens / time_s,
-        "operations": [_operation(item) for item in cost.operations],
+        "tokens_per_s": cost.step.tokens / time_s,
+        "operations": [
+            _operation(item, float(seconds))
+            for item, seconds in zip(cost.operations, each, strict=True)
+        ],
     }
 
 
-def _operation(item: OperationCost) -> dict[str, Any]:
+def _operation(item: OperationCost, time_s: float) -> dict[str, Any]:
     operation = item.operation
     return {
         "layer": item.layer,
@@ -327,7 +352,8 @@ def _operation(item: OperationCost) -> dict[str, Any]:
         "read_bytes": float(operation.read_bytes * item.count),
         "write_bytes": float(operation.write_bytes * item.count),
         "message_bytes": float(operation.message_bytes * item.count),
-        "time_s": float(item.time_s),
+        "floor_s": float(item.floor_s),
+        "time_s": time_s,
         "bound": item.bound,
     }
 
@@ -365,21 +391,24 @@ def plan(scenario: Scenario) -> Plan:
     ...         sequences=16,
     ...     )
     ... )
-    >>> answer.fits, round(float(answer.decode.time_s) * 1e3, 2)
+    >>> answer.fits, round(float(answer.decode.floor_s) * 1e3, 2)
     (True, 7.1)
     """
     deployment = resolve(scenario)
     load, execution = deployment.load, deployment.execution
+    model = deployment.scenario.model
     sequences = deployment.replica_sequences
     device, links = scenario.hardware.device, deployment.links
     return Plan(
         deployment=deployment,
         memory=deployment.memory.use(load.context, sequences),
-        prefill=step_cost(
-            scenario.model, Step.prefill(sequences, load.isl), execution, device, links
-        ),
+        prefill=step_cost(model, Step.prefill(sequences, load.isl), execution, device, links),
         decode=step_cost(
-            scenario.model, Step.decode(sequences, load.context), execution, device, links
+            model,
+            Step.decode(sequences, load.context),
+            execution,
+            device,
+            links,
         ),
     )
 

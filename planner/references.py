@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from planner.implementations import IMPLEMENTATIONS
+from planner.software import SOFTWARE
 from planner.sources import Source
 
 REFERENCES: dict[str, Source] = {
-    **IMPLEMENTATIONS,
     "vaswani-2017": Source(
         kind="paper",
         title="Attention Is All You Need",
@@ -370,6 +369,13 @@ REFERENCES: dict[str, Source] = {
         publisher="arXiv:2510.04476",
         date="2025",
     ),
+    "anthony-2025": Source(
+        kind="paper",
+        title="Training Foundation Models on a Full-Stack AMD Platform: Compute, Networking, and "
+        "System Design",
+        publisher="arXiv:2511.17127",
+        date="2025",
+    ),
     "attention-residuals-2026": Source(
         kind="repository",
         title="Kimi-K3: residual connections over depth, latent experts and gated latent attention",
@@ -384,5 +390,6 @@ REFERENCES: dict[str, Source] = {
         date="2023",
         locator="stripedhyena/model.py and engine.py, commits 1746a0d4 and f2f623d6",
     ),
+    **SOFTWARE,
 }
 """Publications that formulas in the engine rest on, by id."""

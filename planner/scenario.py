@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from planner.engines import EngineSettings
 from planner.hardware import Hardware
 from planner.model import Model
 from planner.model.offload import ON_DEVICE, Offload
@@ -42,8 +43,17 @@ class Scenario:
         Prompt and output lengths; the prompt fills the context without them. [tokens]
     offload : Offload
         What lives outside the devices.
-    max_num_batched_tokens : int
-        Most tokens in one step; longer prompts are read in chunks. [tokens]
+    max_num_batched_tokens : int, optional
+        Most tokens in one step, longer prompts being read in chunks; the engine's default without
+        it, 8,192 without an engine. [tokens]
+    engine : EngineSettings, optional
+        The engine and its flags; caches are contiguous and nothing is set aside without one.
+    mtp : bool
+        Whether the layers for multi-token prediction are loaded, and run once per step.
+    images : int
+        Images in each prompt, which a tower reads first. [1]
+    image_tokens : int, optional
+        What each takes of the prompt, or gives to layers that attend to images. [tokens]
     """
 
     model: Model
@@ -63,4 +73,8 @@ class Scenario:
     isl: int | None = None
     osl: int | None = None
     offload: Offload = ON_DEVICE
-    max_num_batched_tokens: int = DEFAULT_STEP_TOKENS
+    max_num_batched_tokens: int | None = None
+    engine: EngineSettings | None = None
+    mtp: bool = False
+    images: int = 0
+    image_tokens: int | None = None

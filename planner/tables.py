@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from planner.attention_io import ORDERS, RATIOS, LayerTraffic
 from planner.comparison import MEANINGS, METRICS, Comparison
 from planner.explanation import Explanation
 from planner.plan import Plan
@@ -74,7 +75,7 @@ def plan_text(plan: Plan) -> str:
         blocks.append("What would help\n" + "\n".join(lines))
     for title, notes in (
         ("Warnings", plan.deployment.warnings),
-        ("Assumptions", plan.deployment.assumptions),
+        ("Assumptions", plan.assumptions),
     ):
         if notes:
             blocks.append(title + "\n" + "\n".join(_paragraph(note, "  - ") for note in notes))
@@ -113,20 +114,27 @@ def _stages(stages: list[dict[str, int | bool]]) -> str:
 
 
 def _times(plan: Plan) -> str:
-    rows = [["Floor times", "time", "FLOP", "read", "written", "bound", "tokens/s"]]
-    for name, cost in (("prefill", plan.prefill), ("decode step", plan.decode)):
+    rows = [
+        ["Times", "typical", "p10–p90", "floor", "FLOP", "read", "written", "bound", "tokens/s"]
+    ]
+    data = plan.to_dict()
+    for name, phase in (("prefill", data["prefill"]), ("decode step", data["decode"])):
+        band = [phase["time_p10_s"], phase["time_p90_s"]]
+        known = phase["time_p10_s"] is not None
         rows.append(
             [
                 f"  {name}",
-                format_seconds(float(cost.time_s)),
-                format_si(float(cost.flop), "FLOP"),
-                format_bytes(cost.read_bytes),
-                format_bytes(cost.write_bytes),
-                cost.bound,
-                f"{cost.step.tokens / float(cost.time_s):,.0f}",
+                format_seconds(phase["time_s"]) if known else "not known",
+                "–".join(format_seconds(edge) for edge in band) if known else "not known",
+                format_seconds(phase["floor_s"]),
+                format_si(phase["flop"], "FLOP"),
+                format_bytes(phase["read_bytes"]),
+                format_bytes(phase["write_bytes"]),
+                phase["bound"],
+                f"{phase['tokens_per_s']:,.0f}",
             ]
         )
-    return align(rows, right=[1, 2, 3, 4, 6])
+    return align(rows, right=[1, 2, 3, 4, 5, 6, 8])
 
 
 def _limits(plan: Plan) -> str:
@@ -183,6 +191,32 @@ def _value(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
 
 
+def traffic_text(layers: Sequence[LayerTraffic]) -> str:
+    """Return what the order of computation saves in attention, for people.
+
+    Parameters
+    ----------
+    layers : sequence of LayerTraffic
+        One for each kind of layer.
+
+    Returns
+    -------
+    str
+        One block each: every order with its bytes and formula, then the saving.
+    """
+    blocks = []
+    for each in layers:
+        found = [each.traffic.explain(name) for name in (*ORDERS, *RATIOS)]
+        rows = [[f"  {e.figure}", format_quantity(e.value, e.unit), e.formula] for e in found]
+        lines = [
+            f"{each.layer}: one of {each.layers:,} layers, one prompt",
+            _paragraph(found[0].substituted, "  "),
+            align(rows, right=[1]),
+        ]
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks)
+
+
 def comparison_text(comparison: Comparison) -> str:
     """Return a comparison of mixers for people.
 
@@ -227,9 +261,10 @@ def comparison_text(comparison: Comparison) -> str:
 def _needs_less(comparison: Comparison, label: str, metric: Any) -> str:
     found = comparison.crossover(label, metric)
     if found.start is None:
-        return "the same" if found.factor_at_longest == 1 else "never"
+        same = found.factor_at_longest == 1
+        return found.outcome if same else f"never, {found.outcome} at the end"
     until = "" if found.end is None else f" to {found.end:,}"
-    return f"from {found.start:,}{until}, {found.factor}x at the end"
+    return f"from {found.start:,}{until}, {found.outcome} at the end"
 
 
 def reckoned(value: float | int, unit: str) -> str:

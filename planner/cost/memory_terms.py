@@ -55,6 +55,14 @@ def explain_weights(model: Model, execution: Execution, layout: Layout = SINGLE)
     )
 
 
+_CACHE_SOURCES = {
+    "full": "ainslie-2023", "sliding": "jiang-2023", "chunked": "meta-2025",
+    "latent": "deepseek-v2-2024", "indexer": "deepseek-v3.2-2025", "state": "dao-2024",
+    "convolution": "dao-2024", "compressed": "deepseek-v4-2026", "encoder": "vaswani-2017",
+}  # fmt: skip
+"""What describes a kind of cache."""
+
+
 def explain_cache(
     model: Model, execution: Execution, context: int, sequences: int, layout: Layout = SINGLE
 ) -> Explanation:
@@ -92,7 +100,13 @@ def explain_cache(
         value=sum(int(term.value) for term in terms),
         unit="bytes",
         terms=tuple(terms),
-        sources=("ainslie-2023", "jiang-2023", "dao-2024"),
+        sources=tuple(
+            dict.fromkeys(
+                _CACHE_SOURCES[cache.kind]
+                for _, cache, _ in model.caches
+                if cache.kind in _CACHE_SOURCES
+            )
+        ),
     )
 
 
@@ -141,8 +155,15 @@ def explain_activations(
     )
 
 
-def explain_graphs() -> Explanation:
-    """Return why captured graphs take nothing here.
+def explain_none(figure: str, what: str) -> Explanation:
+    """Return why something that only engines take is nothing here.
+
+    Parameters
+    ----------
+    figure : str
+        Its name.
+    what : str
+        What it would be.
 
     Returns
     -------
@@ -150,8 +171,8 @@ def explain_graphs() -> Explanation:
         Zero.
     """
     return Explanation(
-        figure="graphs_bytes",
-        meaning="Memory of captured CUDA graphs; belongs to an engine, none is modelled here.",
+        figure=figure,
+        meaning=f"{what}; belongs to an engine, and none was named.",
         formula="0",
         substituted="0",
         value=0,

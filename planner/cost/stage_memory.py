@@ -11,7 +11,7 @@ from planner.cost.activations import ActivationPeak, activation_peak
 from planner.cost.memory_terms import (
     explain_activations,
     explain_cache,
-    explain_graphs,
+    explain_none,
     explain_offloaded,
     explain_weights,
     less,
@@ -37,6 +37,7 @@ class MemoryUse:
     activations_bytes: Numeric
     runtime_bytes: int
     graphs_bytes: int = 0
+    reserve_bytes: Numeric = 0
     offloaded_weights_bytes: int = 0
     offloaded_cache_bytes: Numeric = 0
 
@@ -49,6 +50,7 @@ class MemoryUse:
             + self.activations_bytes
             + self.runtime_bytes
             + self.graphs_bytes
+            + self.reserve_bytes
         )
 
 
@@ -328,7 +330,8 @@ class StageMemory:
                 int(self.received_bytes(context, sequences)),
             ),
             "runtime_bytes": lambda: self.runtime.explain(self.layout.joined_devices),
-            "graphs_bytes": explain_graphs,
+            "graphs_bytes": lambda: explain_none("graphs_bytes", "Memory of captured CUDA graphs"),
+            "reserve_bytes": lambda: explain_none("reserve_bytes", "Memory left alone on purpose"),
             "total_bytes": lambda: self._explain_total(context, sequences),
             "offloaded_weights_bytes": self._explain_offloaded_weights,
             "offloaded_cache_bytes": lambda: self._explain_offloaded_cache(context, sequences),

@@ -55,8 +55,8 @@ class Model:
         What ``usable_context`` rests on, where it is known.
     checkpoint : Checkpoint
         How the published weights are stored.
-    hf_id : str or None
-        Name on Hugging Face.
+    architecture, hf_id : str or None
+        Class that the configuration names, by which engines run it; name on Hugging Face.
     aliases : tuple of str
         Further Hugging Face names of the same architecture.
     sources : mapping
@@ -64,8 +64,7 @@ class Model:
     warnings : tuple of str
         What the reader of the description should know.
     mtp : tuple of Layer
-        Layers for multi-token prediction that the checkpoint brings beside the stack: counted
-        apart, and no part of it unless :meth:`with_mtp` puts them there.
+        Layers for multi-token prediction, counted apart; :meth:`with_mtp` puts them in the stack.
     first_layer : int
         Place of ``layers[0]`` in the whole stack: 0 but for a later pipeline stage. [1]
     first, last : bool
@@ -84,6 +83,7 @@ class Model:
     towers: tuple[Tower, ...] = ()
     positions: Positions | None = None
     checkpoint: Checkpoint = AS_PUBLISHED
+    architecture: str | None = None
     hf_id: str | None = None
     aliases: tuple[str, ...] = ()
     sources: Mapping[str, Source] = field(default_factory=dict)
@@ -331,7 +331,7 @@ class Model:
         yield from between_stages(step.tokens, self.hidden, execution)
         yield from streamed(self, step, execution)
 
-    def reading(self, name: str, tokens: int) -> Model:
+    def reading(self, name: str, tokens: int, times: int = 1) -> Model:
         """Return the model with a tower that reads so many tokens of each sequence.
 
         Parameters
@@ -339,12 +339,14 @@ class Model:
         name : str
             The tower, such as ``"encoder"`` or ``"vision"``.
         tokens : int
-            What it reads; 0 leaves its work out. [tokens]
+            What it reads at once; 0 leaves its work out. [tokens]
+        times : int
+            How often it does, as for several images. [1]
 
         Returns
         -------
         Model
-            What attends to the tower's output sees as many tokens.
+            What attends to the tower's output sees all these tokens.
 
         Raises
         ------
@@ -353,11 +355,11 @@ class Model:
         """
         if name not in [tower.name for tower in self.towers]:
             raise UnknownNameError("tower", name, [tower.name for tower in self.towers])
-        read = {layer: attending(layer, name, tokens) for layer, _ in self.groups}
+        read = {layer: attending(layer, name, tokens * times) for layer, _ in self.groups}
         return replace(
             self,
             towers=tuple(
-                replace(tower, tokens=tokens) if tower.name == name else tower
+                replace(tower, tokens=tokens, times=times) if tower.name == name else tower
                 for tower in self.towers
             ),
             layers=tuple(read[layer] for layer in self.layers),

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from planner.arrays import Numeric
+from planner.arrays import Numeric, maximum
 from planner.model.execution import Execution
 from planner.model.tensor import Tensor
 
@@ -20,7 +20,7 @@ Kind = Literal[
     "compressed_attention_decode", "state_space_prefill", "state_space_decode",
     "short_convolution_prefill", "short_convolution_decode", "long_convolution_prefill",
     "long_convolution_decode", "elementwise", "embedding", "all_reduce",
-    "all_to_all", "send_recv", "memory_copy",
+    "all_to_all", "send_recv", "host_copy",
 ]  # fmt: skip
 
 
@@ -170,7 +170,7 @@ def elementwise(
         output_bytes=tokens * write_width * size,
         shape={
             "tokens": tokens,
-            "width": max(read_width, write_width),
+            "width": maximum(read_width, write_width),
             "total_bytes": tokens * (read_width + write_width) * size,
         },
     )

@@ -27,6 +27,7 @@ LABELS: Mapping[str, str] = {
     "memory.per_device.activations_bytes": "Activations",
     "memory.per_device.runtime_bytes": "Runtime",
     "memory.per_device.graphs_bytes": "Graphs",
+    "memory.per_device.reserve_bytes": "Left alone by the engine",
     "memory.per_device.total_bytes": "Total",
     "memory.per_device.capacity_bytes": "Capacity",
     "memory.offload.weights_bytes": "Offloaded weights",
@@ -54,11 +55,12 @@ LABELS: Mapping[str, str] = {
             ("flop", "FLOP"),
             ("read_bytes", "bytes read"),
             ("write_bytes", "bytes written"),
-            ("time_s", "time, floor"),
+            ("floor_s", "time, floor"),
+            ("time_s", "time"),
             ("time_p10_s", "time, 10th percentile"),
             ("time_p90_s", "time, 90th percentile"),
             ("bound", "bound by"),
-            ("tokens_per_s", "tokens per second, ceiling"),
+            ("tokens_per_s", "tokens per second"),
         )
     },
 }

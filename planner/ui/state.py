@@ -10,7 +10,7 @@ from planner.errors import PlannerError
 from planner.hardware import Hardware
 from planner.model import Model
 from planner.offloading import parse_offload
-from planner.scenario import DEFAULT_STEP_TOKENS, Scenario
+from planner.scenario import Scenario
 from planner.ui.fields import AUTO, FIELDS, UPLOADED
 from planner.ui.link import query
 from planner.units import parse_count
@@ -217,7 +217,7 @@ def build(
         sequences=1 if sequences is None else sequences,
         isl=count(values, "isl"),
         osl=count(values, "osl"),
-        max_num_batched_tokens=DEFAULT_STEP_TOKENS if step is None else step,
+        max_num_batched_tokens=step,
     )
 
 

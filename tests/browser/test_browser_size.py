@@ -85,7 +85,7 @@ def test_llama_70b_on_four_h100_shows_the_plans_figures(page: Page, app_url: str
         "Memory, fullest device": format_bytes(data["memory"]["per_device"]["total_bytes"]),
         "Largest context": f"{capacity['largest_context_tokens']:,} tokens",
         "Most sequences": f"{capacity['most_sequences']:,}",
-        "Decode step, at best": format_seconds(data["decode"]["time_s"]),
+        "Decode step, at best": format_seconds(data["decode"]["floor_s"]),
     }
 
 

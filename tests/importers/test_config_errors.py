@@ -61,9 +61,19 @@ def test_a_field_nobody_reviewed_is_named(llama: dict[str, Any], field: str) -> 
     assert f"may change bytes or FLOP: {field}." in text
 
 
+@pytest.mark.parametrize("value", [False, 0, "", [], {}, 1e-5, 0.5])
+def test_a_field_nobody_reviewed_that_is_off_is_named_in_a_warning(
+    llama: dict[str, Any], value: object
+) -> None:
+    model = import_config({**llama, "new_idea": value}, where="config.json")
+    assert model.parameters == 134_515_008
+    (warning,) = model.warnings
+    assert "new_idea" in warning
+
+
 def test_many_unknown_fields_stay_one_paragraph(llama: dict[str, Any]) -> None:
     text = refuse({**llama, **{f"field_{i}": i for i in range(10_000)}}, UnsupportedConfigError)
-    assert "and 9988 more" in text
+    assert "and 9987 more" in text
 
 
 def test_hostile_field_names_are_printable(llama: dict[str, Any]) -> None:

@@ -17,7 +17,11 @@ _DOWNSAMPLING = 0.5
 _SCALE = 2
 
 
-@family("internvl", architectures=("InternVLForConditionalGeneration",))
+@family(
+    "internvl",
+    "qianfan_ocr",
+    architectures=("InternVLForConditionalGeneration", "QianfanOCRForConditionalGeneration"),
+)
 def read_internvl(config: Config) -> Architecture:
     """Read an InternVL configuration.
 
@@ -121,7 +125,7 @@ def read_smolvlm(config: Config) -> Architecture:
     SpecError
         A figure is missing or unusable.
     """
-    config.ignore("_pad_token_id", "vocab_size")
+    config.ignore("vocab_size")
     kind = config.text("model_type") or "smolvlm"
     sense = Sense(
         name="vision",

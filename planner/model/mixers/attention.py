@@ -307,8 +307,8 @@ class Attention:
         inputs = step.tokens * heads * self.head_dim * stream
         if self.causal:
             keys = visible_keys(step.new_tokens, step.cached_tokens, self.reach, self.chunk)
-            token_bytes = self._read_cache().token_bytes(execution, tp=execution.layout.tp)
-            read = step.batch * keys * token_bytes
+            kept = self._read_cache().stored_bytes(keys, execution, tp=execution.layout.tp)
+            read = step.batch * kept
         else:
             inputs += step.tokens * kv_heads * (self.head_dim + self.values) * stream
         shape = {

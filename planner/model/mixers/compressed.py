@@ -276,12 +276,12 @@ class CompressedAttention:
     def _attention(self, step: Step, execution: Execution, heads: int) -> Operation:
         new, cached = step.new_tokens, step.cached_tokens
         pairs = causal_pairs(new, cached, self.window)
-        read = visible_keys(new, cached, self.window) * self._ring().entry_bytes(execution)
+        read = self._ring().stored_bytes(visible_keys(new, cached, self.window), execution)
         if self.stride:
             selected = compressed_pairs(new, cached, self.stride, self.index_topk)
             pairs = pairs + selected
             entries = minimum(selected, self._entries().entries(cached + new))
-            read = read + entries * self._entries().entry_bytes(execution)
+            read = read + self._entries().stored_bytes(entries, execution)
         moved = step.tokens * heads * self.head_dim * execution.stream_bytes
         phase = "prefill" if step.phase == "prefill" else "decode"
         return Operation(

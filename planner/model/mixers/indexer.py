@@ -211,7 +211,7 @@ class Indexer:
             kind="index_prefill" if step.phase == "prefill" else "index_decode",
             precision=operand.precision,
             flop=2 * step.batch * pairs * width,
-            cache_read_bytes=step.batch * seen * keys.entry_bytes(execution),
+            cache_read_bytes=step.batch * keys.stored_bytes(seen, execution),
             input_bytes=step.tokens * width * operand.bits // 8,
             shape={
                 "batch": step.batch,

@@ -270,8 +270,8 @@ class LatentAttention:
             shape={"tokens": step.tokens, "width": self.latent_dim, "total_bytes": read + written},
         )
 
-    def _entry_bytes(self, execution: Execution) -> int:
-        return replace(self, owns_latent=True).caches()[0].entry_bytes(execution)
+    def _read_bytes(self, entries: Numeric, execution: Execution) -> Numeric:
+        return replace(self, owns_latent=True).caches()[0].stored_bytes(entries, execution)
 
     def _shape(self, step: Step, heads: int) -> dict[str, Numeric]:
         return {
@@ -295,7 +295,7 @@ class LatentAttention:
         expansion = replace(
             gemm("self_attn.kv_b_proj", weights, keys, execution),
             input_bytes=step.tokens * self.kv_lora_rank * stream,
-            cache_read_bytes=step.batch * step.cached_tokens * self._entry_bytes(execution),
+            cache_read_bytes=step.batch * self._read_bytes(step.cached_tokens, execution),
         )
         pairs = causal_pairs(step.new_tokens, step.cached_tokens, None)
         key_and_value = heads * (self.qk_nope_head_dim + self.v_head_dim) + self.qk_rope_head_dim
@@ -321,7 +321,7 @@ class LatentAttention:
             kind="mla_prefill" if step.phase == "prefill" else "mla_decode",
             precision=execution.stream.precision,
             flop=2 * step.batch * pairs * heads * (self.latent_dim + self.kv_lora_rank),
-            cache_read_bytes=step.batch * keys * self._entry_bytes(execution),
+            cache_read_bytes=step.batch * self._read_bytes(keys, execution),
             input_bytes=tokens * heads * self.latent_dim * stream,
             output_bytes=tokens * heads * self.kv_lora_rank * stream,
             shape=self._shape(step, heads),

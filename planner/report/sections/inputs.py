@@ -37,6 +37,12 @@ _LABELS = {
     "isl": ("Prompt length [tokens]", "--isl"),
     "osl": ("Output length [tokens]", "--osl"),
     "max_num_batched_tokens": ("Most tokens in one step [tokens]", "--max-num-batched-tokens"),
+    "mtp": ("Layers for multi-token prediction loaded", "--mtp"),
+    "images": ("Images in each prompt", "--images"),
+    "image_tokens": ("Tokens of one image [tokens]", "--image-tokens"),
+    "engine": ("Engine", "--engine"),
+    "max_model_len": ("Longest request [tokens]", "--max-model-len"),
+    "max_num_seqs": ("Most sequences in one step", "--max-num-seqs"),
 }
 """Key of the inputs → label with unit, flag."""
 
