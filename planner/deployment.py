@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from planner.arrays import ceil_div
+from planner.assumptions import standing_assumptions
 from planner.cost.limits import MOST_SEQUENCES, MOST_TOKENS
 from planner.cost.links import Links
 from planner.cost.memory import RankMemory
@@ -150,7 +151,11 @@ def resolve(scenario: Scenario) -> Deployment:
         load=load,
         links=links,
         memory=memory,
-        assumptions=(*assumptions, *at_rest(scenario.model), *_standing_assumptions(memory, load)),
+        assumptions=(
+            *assumptions,
+            *at_rest(scenario.model),
+            *standing_assumptions(memory, load.sequences * load.context),
+        ),
         warnings=tuple(warnings),
     )
 
@@ -377,45 +382,6 @@ def _unverified(device: Device, execution: Execution) -> Iterable[str]:
     used = rates | {"memory.bandwidth", f"memory.{device.capacity_basis}_capacity"}
     for key in sorted(used & set(device.unverified)):
         yield f"{device.name}: the figure {key} has not been verified in its source."
-
-
-def _standing_assumptions(memory: RankMemory | EngineMemory, load: Load) -> tuple[str, ...]:
-    chunk = min(memory.step_tokens, load.sequences * load.context)
-    return (
-        "FLOP count matrix products, convolutions and scans; norms, rotations, softmax and "
-        "activation functions count as bytes.",
-        "Prefill reads all prompts in one pass and makes logits for the last token of each.",
-        f"Activations are those of a step of {chunk:,} tokens.",
-        *_cache_assumptions(memory),
-        *_layout_assumptions(memory),
-    )
-
-
-def _cache_assumptions(memory: RankMemory | EngineMemory) -> tuple[str, ...]:
-    if isinstance(memory, EngineMemory):
-        return memory.allocation.assumptions
-    return ("Caches are contiguous, without pages or padding; no engine's own reserves are added.",)
-
-
-def _layout_assumptions(memory: RankMemory | EngineMemory) -> Iterable[str]:
-    layout = memory.layout
-    if layout.pp > 1:
-        yield (
-            "A step passes the stages one after the other: FLOP, bytes and time are those of one "
-            "device of every stage together."
-        )
-    if layout.attention_dp > 1:
-        yield "Tokens visit experts uniformly; what ranks send to experts overlaps with nothing."
-    if layout.cp > 1:
-        yield (
-            "Context-parallel ranks have equal shares of a prompt's work, as a zigzag deal gives "
-            "them; keys and values that they pass on overlap with nothing."
-        )
-    if memory.execution.offload:
-        yield (
-            "What is offloaded crosses the link at its peak rate, once per step, and overlaps with "
-            "nothing."
-        )
 
 
 __all__ = ["Deployment", "Load", "PrecisionError", "rank_memory", "resolve", "weight_scheme"]

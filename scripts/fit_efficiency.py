@@ -24,15 +24,9 @@ from scipy.optimize import least_squares
 from scipy.sparse.linalg import LinearOperator, cg
 
 from planner.cost import calibration as form
-from planner.cost.efficiency import (
-    Peaks,
-    axes_of,
-    base_s,
-    cells_of,
-    operation_times,
-    peaks_of,
-    places_of,
-)
+from planner.cost.correction import grid_of
+from planner.cost.efficiency import cells_of, operation_times
+from planner.cost.peaks import Peaks, axes_of, base_s, peaks_of, place_rows
 from planner.cost.work import codes_of
 from planner.hardware import Device, load_device
 from planner.operation_table import OperationTable, read_operation_table
@@ -68,7 +62,7 @@ class Rows:
 
     def cells(self, measured: tuple[Device, ...]) -> dict[str, np.ndarray]:
         """Their level columns."""
-        found = [cells_of(kind, c, self.devices, measured) for kind, c in self.parts]
+        found = [cells_of(kind, c, place_rows(c, self.devices, measured)) for kind, c in self.parts]
         names = set().union(*found)
         return {
             name: np.concatenate(
@@ -107,7 +101,7 @@ def bases(
     """The roofline of each kind, base times and coordinates of all rows."""
     lines, base, coordinates, start = {}, [], defaultdict(list), 0
     for kind, columns in rows.parts:
-        peak = peaks_of(kind, columns, rows.devices, measured)
+        peak = peaks_of(kind, columns, place_rows(columns, rows.devices, measured))
         assert not (peak.reason != "").any(), set(peak.reason)
         seconds = rows.measured[start : start + len(peak.floor_s)]
         start += len(seconds)
@@ -158,29 +152,30 @@ def matrix(
     """The design matrix, the penalty on its heights, and what the columns are."""
     rows = len(cells["kind"])
     empty = np.full(rows, "", object)
-    blocks, penalties, labels = [], [], []
-    places = places_of(curves, x, rows)
-    start = 0
+    grid = grid_of(curves)
+    index, weight = grid.place(x, rows)
+    row = np.repeat(np.arange(rows), index.shape[1])
+    costs = [
+        _roughness(tuple(a.count for a in axes), design.smoothness) for axes in curves.values()
+    ]
+    cost = sparse.block_diag(costs)
+    blocks, penalties, labels, start = [], [], [], 0
     for number, (by, strength) in enumerate(design.levels):
         codes, keys = codes_of([cells.get(name, empty) for name in by], rows)
-        for name, axes in curves.items():
-            counts = [axis.count for axis in axes]
-            count = int(np.prod(counts)) if counts else 1
-            index, weight = places[name]
-            column = codes[:, None] * count + index
-            row = np.repeat(np.arange(rows), index.shape[1])
-            shape = (rows, len(keys) * count)
-            blocks.append(sparse.csr_matrix((weight.ravel(), (row, column.ravel())), shape=shape))
-            penalties += [strength * roughness(counts, design.smoothness)] * len(keys)
-            for code, key in enumerate(keys):
-                first = start + code * count
-                labels.append((number, key, name, first, count, int((codes == code).sum())))
-            start += shape[1]
+        shape = (rows, len(keys) * grid.heights)
+        column = codes[:, None] * grid.heights + index
+        blocks.append(sparse.csr_matrix((weight.ravel(), (row, column.ravel())), shape=shape))
+        penalties += [strength * cost] * len(keys)
+        for code, key in enumerate(keys):
+            count = int((codes == code).sum())
+            labels.append((number, key, start + code * grid.heights, count))
+        start += shape[1]
     return sparse.hstack(blocks).tocsr(), sparse.block_diag(penalties).tocsr(), labels
 
 
 @functools.lru_cache(maxsize=256)
 def _roughness(counts: tuple[int, ...], smoothness: float) -> sparse.csr_matrix:
+    """What heights cost: their squares, and those of steps between neighbours."""
     size = int(np.prod(counts)) if counts else 1
     if not counts:
         return sparse.identity(1) * 0.1
@@ -190,11 +185,6 @@ def _roughness(counts: tuple[int, ...], smoothness: float) -> sparse.csr_matrix:
         parts = [sparse.identity(n) if i != at else step.T @ step for i, n in enumerate(counts)]
         total = total + smoothness * functools.reduce(sparse.kron, parts)
     return sparse.csr_matrix(total)
-
-
-def roughness(counts: Sequence[int], smoothness: float) -> sparse.csr_matrix:
-    """What heights cost: their squares, and those of steps between neighbours."""
-    return _roughness(tuple(counts), smoothness)
 
 
 def solve(a: sparse.csr_matrix, penalty: sparse.csr_matrix, y: np.ndarray) -> np.ndarray:
@@ -230,7 +220,7 @@ def fit(design: Design, rows: Rows) -> form.Calibration:
     return form.Calibration(
         schema_version=1, kind="calibration", id=design.id, kinds=design.kinds, devices=names,
         formula="(launches t0 + ((c/ec)^p + (b/em)^p)^(1/p) + q/em) exp(sum of curves)",
-        rooflines=lines, curves=curves, levels=levels(design, labels, heights),
+        rooflines=lines, curves=curves, levels=levels(design, curves, labels, heights),
         bands=form.Bands(by=(), edges=(), p10=(-0.3,), p90=(0.3,), spreads=(), otherwise=1.0,
                          unmeasured=(-0.5, 0.5)),
         split=form.Split(rule=RULE, fitted=len(rows.measured), tested=0), errors=(),
@@ -238,25 +228,22 @@ def fit(design: Design, rows: Rows) -> form.Calibration:
     )  # fmt: skip
 
 
-def levels(design: Design, labels: list[Any], heights: np.ndarray) -> tuple[form.Level, ...]:
+def levels(
+    design: Design, curves: dict[str, Any], labels: list[Any], heights: np.ndarray
+) -> tuple[form.Level, ...]:
     """The heights as text, group by group, the most measured first."""
-    curves: dict[int, dict[tuple[str, ...], dict[str, str]]] = defaultdict(
-        lambda: defaultdict(dict)
-    )
-    counts: dict[tuple[int, tuple[str, ...]], int] = {}
-    for number, key, name, first, count, rows in labels:
-        whole = np.round(heights[first : first + count] * 1000).astype(int)
-        counts[number, key] = rows
-        if whole.any():
-            curves[number][key][name] = " ".join(map(str, whole))
+    grid = grid_of(curves)
+    ends = [*grid.firsts[1:], grid.heights]
+    groups: dict[int, list[form.Group]] = defaultdict(list)
+    for number, key, start, rows in sorted(labels, key=lambda label: (-label[3], label[1])):
+        texts = {}
+        for name, first, end in zip(curves, grid.firsts, ends, strict=True):
+            whole = np.round(heights[start + first : start + end] * 1000).astype(int)
+            if whole.any():
+                texts[name] = " ".join(map(str, whole))
+        groups[number].append(form.Group(key=key, rows=rows, curves=texts))
     return tuple(
-        form.Level(
-            by=by,
-            groups=tuple(
-                form.Group(key=key, rows=counts[number, key], curves=curves[number][key])
-                for key in sorted(curves[number], key=lambda k: (-counts[number, k], k))
-            ),
-        )
+        form.Level(by=by, groups=tuple(groups[number]))
         for number, (by, _) in enumerate(design.levels)
     )
 

@@ -8,6 +8,7 @@ devices, a kernel, a device. A row adds up the curves of the groups it belongs t
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -16,8 +17,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from planner.cost.curve import Knots
+from planner.hardware import Device, load_device
 from planner.sources import Source
-from planner.spec_folders import read_spec, shown_path, spec_paths, validate
+from planner.spec_folders import folders, read_spec, shown_path, validate
 
 FOLDER = "hardware_specs"
 SUBFOLDER = "calibration"
@@ -86,6 +88,11 @@ class Group(Part):
     rows: int
     curves: Mapping[str, str]
 
+    @functools.cached_property
+    def heights(self) -> dict[str, np.ndarray]:
+        """Natural logarithms by name of the curve. [1]."""
+        return {name: heights_of(text) for name, text in self.curves.items()}
+
 
 class Level(Part):
     """Groups that are told apart by the same columns."""
@@ -127,6 +134,25 @@ class Bands(Part):
     spreads: tuple[Spread, ...]
     otherwise: float = Field(gt=0)
     unmeasured: tuple[float, float]
+
+    @functools.cached_property
+    def _deviations(self) -> dict[tuple[str, ...], float]:
+        return {spread.key: spread.deviation for spread in self.spreads}
+
+    def spread_of(self, key: tuple[str, ...]) -> float:
+        """Return the typical deviation of a group.
+
+        Parameters
+        ----------
+        key : tuple of str
+            Cells of the columns ``by``.
+
+        Returns
+        -------
+        float
+            As a natural logarithm. [1]
+        """
+        return self._deviations.get(key, self.otherwise)
 
 
 class Split(Part):
@@ -193,8 +219,15 @@ class Calibration(Part):
     source_note: str
     sources: Mapping[str, Source]
 
+    def __hash__(self) -> int:
+        return id(self)
 
-@functools.lru_cache(maxsize=65_536)
+    @functools.cached_property
+    def measured(self) -> tuple[Device, ...]:
+        """The devices that were measured."""
+        return tuple(load_device(name) for name in self.devices)
+
+
 def heights_of(text: str) -> np.ndarray:
     """Return the heights of a curve.
 
@@ -229,10 +262,21 @@ def load_calibrations() -> dict[str, Calibration]:
     SpecError
         A file cannot be used.
     """
+    files: dict[str, tuple[str, int]] = {}
+    for root in folders(FOLDER):
+        if (root / SUBFOLDER).is_dir():
+            with os.scandir(root / SUBFOLDER) as entries:
+                for entry in entries:
+                    if entry.name.endswith(".yaml"):
+                        files.setdefault(entry.name, (entry.path, entry.stat().st_mtime_ns))
+    return _by_kind(tuple(files[name] for name in sorted(files)))
+
+
+@functools.lru_cache(maxsize=8)
+def _by_kind(files: tuple[tuple[str, int], ...]) -> dict[str, Calibration]:
     found: dict[str, Calibration] = {}
-    for path in spec_paths(FOLDER, SUBFOLDER).values():
-        stat = path.stat()
-        profile = load_calibration(path, stat.st_mtime_ns)
+    for path, mtime_ns in files:
+        profile = load_calibration(Path(path), mtime_ns)
         for kind in profile.kinds:
             found.setdefault(kind, profile)
     return found

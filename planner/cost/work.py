@@ -95,15 +95,19 @@ def codes_of(columns: Sequence[np.ndarray], rows: int) -> tuple[np.ndarray, list
     >>> codes.tolist(), found
     ([0, 1, 0], [('a',), ('b',)])
     """
+    text = [column for column in columns if column.dtype == object]
+    seen: dict[Any, int] = {}
     codes = np.zeros(rows, dtype=np.int64)
-    for column in columns:
-        if column.dtype == object:
-            seen: dict[Any, int] = {}
-            own = np.fromiter((seen.setdefault(v, len(seen)) for v in column), np.int64, rows)
-        else:
-            own = np.unique(column, return_inverse=True, equal_nan=True)[1].reshape(rows)
+    if text:
+        cells = zip(*text, strict=True)
+        codes = np.fromiter((seen.setdefault(cell, len(seen)) for cell in cells), np.int64, rows)
+    numbers = [column for column in columns if column.dtype != object]
+    for column in numbers:
+        own = np.unique(column, return_inverse=True, equal_nan=True)[1].reshape(rows)
         joined = codes * (int(own.max(initial=0)) + 1) + own
         codes = np.unique(joined, return_inverse=True)[1].reshape(rows)
+    if not numbers:
+        return codes, list(seen) or [()]
     first = np.unique(codes, return_index=True)[1]
     return codes, [tuple(column[row] for column in columns) for row in first]
 

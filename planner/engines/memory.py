@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from planner.arrays import Numeric, maximum
@@ -209,7 +209,13 @@ class EngineMemory:
         return self._explain_item(figure, context, sequences)
 
     def _explain_weights(self) -> Explanation:
-        return explain_weights(self._stage, self.execution, self.layout)
+        stage, held = self._stage, self.weights_bytes
+        stored = explain_weights(stage, self.execution, self.layout)
+        added = held - sum(int(term.value) for term in stored.terms)
+        if not added:
+            return stored
+        term = Term(label="what loading adds: padding, whole blocks, tables", value=added)
+        return replace(stored, value=held, terms=(*stored.terms, term))
 
     def _explain_offloaded(self, part: str) -> Explanation:
         return explain_offloaded(part, 0, "nothing is offloaded", self.execution.offload)
