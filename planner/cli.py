@@ -36,6 +36,20 @@ _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (("--cp",), {"help": "Context-parallel ranks, each with devices of its own."}),
     (("--dcp",), {"help": "Parts that tensor-parallel ranks cut cached tokens into."}),
     (("--attention-dp",), {"help": "Data-parallel ranks that share the experts."}),
+    (
+        ("--offload-weights",),
+        {"help": "Share of the layers' weights outside the device: 0.5, 50% or '20 layers'."},
+    ),
+    (("--offload-cache",), {"help": "Share of the caches outside the device."}),
+    (
+        ("--offload-to",),
+        {"type": click.Choice(("host", "nvme")), "help": "Where they live; host without it."},
+    ),
+    (
+        ("--offload-bandwidth",),
+        {"help": "Bytes per second that a device draws from there; its host link without it."},
+    ),
+    (("--offload-capacity",), {"help": "Bytes of room there on one host; a node's own without."}),
     (("--weights",), {"help": "Format of the weights; the checkpoint's own without it."}),
     (("--activations",), {"help": "Format in which activations are multiplied."}),
     (("--kv-cache-dtype",), {"help": "Format of keys and values."}),
@@ -43,6 +57,9 @@ _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (("--sequences",), {"default": "1", "help": "Sequences in flight over all replicas."}),
     (("--isl",), {"help": "Prompt length; the context without it."}),
     (("--osl",), {"help": "Output length."}),
+    (("--images",), {"help": "Images in each prompt, whose tokens --isl counts too."}),
+    (("--image-tokens",), {"help": "Tokens of one image."}),
+    (("--mtp",), {"is_flag": True, "help": "Load the layers for multi-token prediction."}),
     (
         ("--max-num-batched-tokens",),
         {"help": "Most tokens in one step; the engine's default without it, else 8192."},
@@ -93,24 +110,29 @@ def _plan(options: Mapping[str, Any]) -> Any:
 def _scenario(options: Mapping[str, Any]) -> Any:
     from planner import Scenario, load_hardware, load_model
     from planner.layouts import SIZES, devices_for
+    from planner.offloading import parse_offload
 
     def count(name: str) -> int | None:
         value = options[name]
         return None if value is None else parse_count(value, where=f"--{name.replace('_', '-')}")
 
-    most = {"max_num_batched_tokens", "sequences", "devices"}
+    most = {"max_num_batched_tokens", "sequences", "devices", "image_tokens"}
     numbers = {name: count(name) for name in (*SIZES, "context", "isl", "osl", *most)}
     hardware = load_hardware(str(options["device"]), numbers.pop("devices"))
     if options["devices"] is None and hardware.node is None:
         sizes = {name: number for name in SIZES if (number := numbers[name]) is not None}
         hardware = replace(hardware, devices=devices_for(sizes))
+    model = load_model(str(options["model"]), weights_given=options["weights"] is not None)
     return Scenario(
-        model=load_model(str(options["model"]), weights_given=options["weights"] is not None),
+        model=model,
         hardware=hardware,
         weights=options["weights"],
         activations=options["activations"],
         kv_cache_dtype=None if options["kv_cache_dtype"] == "auto" else options["kv_cache_dtype"],
+        mtp=bool(options["mtp"]),
+        images=count("images") or 0,
         engine=_engine(options),
+        offload=parse_offload(options, layers=len(model.layers)),
         **numbers,  # type: ignore[arg-type]
     )
 
@@ -263,6 +285,23 @@ def compare_command(
     return OK
 
 
+@cli.command("attention")
+@_scenario_options
+@_format_option("table", "json")
+@_output_option
+def attention_command(form: str, output: str | None, **options: str | None) -> int:
+    """Show what FlashAttention saves in prefill, by order of computation and device."""
+    from planner.attention_io import layer_traffic
+    from planner.tables import traffic_text
+
+    found = layer_traffic(_plan(options))
+    if form == "json":
+        _write(_json([each.to_dict() for each in found]), output)
+    else:
+        _write(traffic_text(found), output)
+    return OK
+
+
 @cli.command("claims")
 @click.argument("claim", required=False)
 @click.option(
@@ -334,6 +373,31 @@ def devices_command(form: str, output: str | None) -> int:
             ]
         )
     _write(align(rows, right=[2, 3, 4, 5]), output)
+    return OK
+
+
+@cli.command("predict")
+@click.argument("table", type=click.Path(dir_okay=False))
+@click.option("-d", "--device", help="Device of rows that name none.")
+@_output_option
+def predict_command(table: str, device: str | None, output: str | None) -> int:
+    """Add predicted times with their bands to TABLE, a CSV file of operations."""
+    from planner.operation_table import (
+        predict_table,
+        read_operation_table,
+        reasons_of,
+        table_text,
+    )
+
+    operations = read_operation_table(Path(table))
+    times = predict_table(operations, device)
+    lacking = 0
+    for reason, rows, line in reasons_of(times):
+        lacking += rows
+        click.echo(f"{rows:,} rows not predicted, first in line {line}: {reason}", err=True)
+    if lacking == operations.rows:
+        return BAD_INPUT
+    _write(table_text(operations, times).rstrip("\n"), output)
     return OK
 
 

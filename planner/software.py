@@ -65,5 +65,47 @@ SOFTWARE: dict[str, Source] = {
         date="2026",
         locator="release 2.13.0, c10/cuda/CUDACachingAllocator.cpp",
     ),
+    "flashmla-2025": Source(
+        kind="repository",
+        title="FlashMLA: the packed fp8 layouts of latent caches",
+        publisher="DeepSeek",
+        date="2025",
+        locator="README.md, commit 9241ae3e",
+    ),
+    "vllm-pipeline-2026": Source(
+        kind="repository",
+        title="vLLM: which layers a pipeline stage holds (get_pp_indices)",
+        publisher="vLLM project",
+        date="2026",
+        locator="vllm/distributed/utils.py at 0.33.0",
+    ),
+    "zero-inference-2022": Source(
+        kind="article",
+        title="ZeRO-Inference: Democratizing massive model inference",
+        publisher="DeepSpeed",
+        date="2022-09-09",
+    ),
+    "sglang-memory": Source(
+        kind="repository",
+        title="SGLang: its share of static memory and its pools of tokens and states",
+        publisher="sgl-project",
+        date="2026",
+        locator="release 0.5.23, sglang/srt/arg_groups/memory_hook.py and "
+        "sglang/srt/mem_cache/kv_cache_configurator.py",
+    ),
+    "tensorrt-llm-memory": Source(
+        kind="repository",
+        title="TensorRT-LLM: the PyTorch back end's room for its cache",
+        publisher="NVIDIA",
+        date="2026",
+        locator="release 1.3.0rc7, tensorrt_llm/_torch/pyexecutor/_util.py",
+    ),
+    "transformers-caches": Source(
+        kind="repository",
+        title="Transformers: dynamic, static and sliding caches",
+        publisher="Hugging Face",
+        date="2026",
+        locator="release 5.23.0, src/transformers/cache_utils.py",
+    ),
 }
 """Sources of what engines allocate, by id."""

@@ -8,13 +8,18 @@ from planner.engines.allocation import Allocation
 from planner.engines.engine import Engine, Site
 from planner.engines.llama_cpp import LLAMA_CPP
 from planner.engines.settings import EngineSettings, read_options
+from planner.engines.sglang import SGLANG
+from planner.engines.tensorrt_llm import TENSORRT_LLM
+from planner.engines.transformers import TRANSFORMERS
 from planner.engines.version import parse_engine
 from planner.engines.vllm import VLLM
 from planner.errors import UnknownNameError
 from planner.hardware import Hardware, Runtime
 from planner.model import Execution, Model
 
-ENGINES: dict[str, Engine] = {engine.name: engine for engine in (VLLM, LLAMA_CPP)}
+ENGINES: dict[str, Engine] = {
+    engine.name: engine for engine in (VLLM, SGLANG, TENSORRT_LLM, LLAMA_CPP, TRANSFORMERS)
+}
 """Engine by name."""
 
 

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from planner.engines.allocation import Allocation, Budget, LineItem
+from planner.engines.allocation import Allocation, Budget
 from planner.engines.engine import Site
 from planner.engines.llama_cpp.compute import compute_bytes
 from planner.engines.llama_cpp.context import Context
 from planner.engines.llama_cpp.placing import Placing
 from planner.engines.llama_cpp.pool import LlamaCppPool
 from planner.engines.longest import longest_request
+from planner.engines.room import capacity_items, item, room_left
 from planner.engines.settings import LONGEST
 from planner.engines.version import Version
 from planner.model import Execution
@@ -25,6 +26,7 @@ OPTIONS: Mapping[str, type] = MappingProxyType(
         "ubatch_size": int,
     }
 )  # fmt: skip
+_SOURCE = "llama-cpp"
 _STEP_TOKENS = 512
 
 
@@ -106,38 +108,22 @@ def _context(site: Site) -> Context:
 def _budget(
     site: Site, execution: Execution, placing: Placing, context: Context, length: int
 ) -> Budget:
-    device = site.hardware.device
     weights = placing.weights_bytes(execution)
     computing = int(compute_bytes(site.model, execution, context, length))
     outside = site.runtime.context_bytes
-    label, visible = device.vendor_capacity_bytes, device.capacity_bytes
-    items = [
-        _item("label capacity", label, "as the vendor prints it"),
-        _item("driver", visible - label, "what a program does not see"),
-        _item("runtime", -outside, "driver context"),
-        _item("model buffer", -weights, f"{len(placing.layers)} layers of the fullest device"),
-        _item(
+    layers, tokens = len(placing.layers), context.step_tokens
+    items = (
+        *capacity_items(site, _SOURCE),
+        item("runtime", -outside, "driver context", _SOURCE),
+        item("model buffer", -weights, f"{layers} layers of the fullest device", _SOURCE),
+        item(
             "compute buffer", -computing,
-            f"the widest moment of a step of {context.step_tokens:,} tokens, in fp32",
+            f"the widest moment of a step of {tokens:,} tokens, in fp32", _SOURCE,
         ),
-    ]  # fmt: skip
-    pool = sum(item.bytes for item in items)
-    given = site.settings.kv_pool_bytes
-    if given is not None:
-        items.append(_item("not used", given - pool, "the pool was given"))
-        pool = given
-    return Budget(
-        items=tuple(items),
-        weights_bytes=weights,
-        activations_bytes=computing,
-        runtime_bytes=outside,
-        graphs_bytes=0,
-        pool_bytes=pool,
+    )  # fmt: skip
+    return room_left(
+        site, items, weights_bytes=weights, activations_bytes=computing, runtime_bytes=outside
     )
-
-
-def _item(name: str, size: int, rule: str) -> LineItem:
-    return LineItem(name=name, bytes=size, rule=rule, versions="all", source="llama-cpp")
 
 
 LLAMA_CPP = LlamaCpp()

@@ -7,15 +7,13 @@ from dataclasses import dataclass, replace
 
 from planner.engines.allocation import Budget, LineItem
 from planner.engines.engine import Site
-from planner.engines.vllm import versions
 from planner.engines.vllm.limits import Limits
 from planner.engines.vllm.outside import graphs_bytes, outside_bytes
 from planner.engines.vllm.profile_run import Conditions, ProfileRun, profile_run
+from planner.engines.vllm.versions import UTILIZATION_92
 from planner.engines.vllm.weights import LoadedWeights, loaded_weights
 from planner.errors import ScenarioError
 from planner.units import format_bytes
-
-_GRAPHS_INSIDE = versions.UTILIZATION_92
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +69,7 @@ def budget(site: Site, limits: Limits) -> Budget:
     vllm-memory-budget
     """
     rank = rank_of(site, limits)
-    inside = site.version >= _GRAPHS_INSIDE
+    inside = site.version >= UTILIZATION_92
     before = [*_capacity_items(site), *_taken_items(rank, limits, graphs_inside=inside)]
     given = site.settings.kv_pool_bytes
     if given is None:
@@ -138,7 +136,7 @@ def rank_of(site: Site, limits: Limits) -> Rank:
         weights=loaded_weights(stage, site.execution, site.version),
         run=profile_run(stage, conditions, stages=layout.pp),
         outside_bytes=outside_bytes(site.hardware.device, layout, layout.pp, site.version),
-        graphs_bytes=0 if eager else graphs_bytes(stage, estimated=site.version >= _GRAPHS_INSIDE),
+        graphs_bytes=0 if eager else graphs_bytes(stage, estimated=site.version >= UTILIZATION_92),
     )
 
 
@@ -162,7 +160,7 @@ def utilization(site: Site) -> float:
     """
     given = site.settings.gpu_memory_utilization
     if given is None:
-        return 0.92 if site.version >= versions.UTILIZATION_92 else 0.9
+        return 0.92 if site.version >= UTILIZATION_92 else 0.9
     if not 0 < given <= 1:
         raise ScenarioError(
             "not a share of the device's memory",

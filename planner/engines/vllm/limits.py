@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from planner.engines.engine import Site
 from planner.engines.settings import LONGEST
 from planner.engines.version import Version
+from planner.engines.vllm.versions import V0_GONE, V1
 from planner.errors import ScenarioError
 from planner.hardware import Device
 from planner.units import GIB, parse_count
 
 _LARGE_BYTES = 70 * GIB
 _LARGEST_BYTES = 160 * GIB
-_V1 = Version((0, 8, 0))
+_LONGEST_WHOLE = 32768
+_LEAST_WHOLE = 2048
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +71,45 @@ def resolve_limits(site: Site) -> Limits:
             fix="Add --max-model-len.",
         )
     return Limits(
-        step_tokens=settings.max_num_batched_tokens or tokens,
+        step_tokens=settings.max_num_batched_tokens or _whole_prompts(site, length, tokens),
         max_sequences=settings.max_num_seqs or sequences,
         max_model_len=length if length == LONGEST else parse_count(length, where="--max-model-len"),
         positions=usable or 2**31 - 1,
     )
+
+
+def _whole_prompts(site: Site, length: int, tokens: int) -> int:
+    """Return a step of V0, which reads whole prompts unless it was told, or they are too long."""
+    chunked = site.options.flag("enable_chunked_prefill")
+    if chunked is None:
+        chunked = length > _LONGEST_WHOLE
+    newer = not is_v0(site.hardware.device, site.version)
+    return tokens if chunked or newer else max(length, _LEAST_WHOLE)
+
+
+def is_v0(device: Device, version: Version) -> bool:
+    """Return whether vLLM runs its older engine.
+
+    Parameters
+    ----------
+    device : Device
+        V1 wants compute capability 8.0.
+    version : Version
+        V1 is the default from 0.8 on, V0 gone from 0.11 on.
+
+    Returns
+    -------
+    bool
+        True for V0.
+
+    Examples
+    --------
+    >>> from planner.hardware import load_device
+    >>> [is_v0(load_device(name), Version((0, 8, 5))) for name in ("v100-sxm2-32gb", "a10")]
+    [True, False]
+    """
+    old = float(device.compute_capability or 9) < 8 if device.vendor == "NVIDIA" else False
+    return version < V1 or (old and version < V0_GONE)
 
 
 def default_step(device: Device, version: Version) -> tuple[int, int]:
@@ -97,7 +133,7 @@ def default_step(device: Device, version: Version) -> tuple[int, int]:
     >>> default_step(load_device("h100-sxm"), Version.parse("0.33.0"))
     (8192, 1024)
     """
-    if version < _V1:
+    if is_v0(device, version):
         return (512 if version < Version((0, 6, 4)) else 2048), 256
     capacity = device.capacity_bytes
     a100 = device.compute_capability == "8.0"

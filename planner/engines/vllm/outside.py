@@ -13,6 +13,7 @@ from planner.engines.version import Version
 from planner.hardware import Device
 from planner.model import Layout, Model
 from planner.model.feed_forward import MixtureOfExperts
+from planner.model.layer import Layer
 from planner.units import GIB, MIB
 
 
@@ -52,8 +53,8 @@ OUTSIDE = (
 )  # fmt: skip
 """Newest last; on several ranks of a bus, newer versions' collectives keep what older ones do."""
 
-GRAPHS_MIB = (435.0, 15.3, 16.3)
-GRAPHS_ESTIMATE_MIB = (273.0, 18.6, 7.9)
+GRAPHS_MIB = (460.6, 14.67, 17.49)
+GRAPHS_ESTIMATE_MIB = (315.8, 17.08, 9.67)
 """CUDA graphs as captured, and as estimated beforehand: base, each layer, each layer of experts."""
 
 
@@ -124,7 +125,21 @@ def graphs_bytes(model: Model, *, estimated: bool) -> int:
     0.9
     """
     base, layer, experts = GRAPHS_ESTIMATE_MIB if estimated else GRAPHS_MIB
-    mixed = sum(
-        any(isinstance(part, MixtureOfExperts) for part in each.parts) for each in model.layers
-    )
+    mixed = sum(has_experts(each) for each in model.layers)
     return int((base + layer * len(model.layers) + experts * mixed) * MIB)
+
+
+def has_experts(layer: Layer) -> bool:
+    """Return whether a layer has routed experts.
+
+    Parameters
+    ----------
+    layer : Layer
+        A layer.
+
+    Returns
+    -------
+    bool
+        True where one of its parts is a mixture of experts.
+    """
+    return any(isinstance(part, MixtureOfExperts) for part in layer.parts)

@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from planner.engines.version import Version
+from planner.engines.vllm.versions import KEPT_WORKSPACE, ROW_SAMPLER, V1
 from planner.hardware import Device
 from planner.model import Execution, Model, Step
 from planner.model.operation import Operation
 from planner.units import MIB
 
-_V1 = Version((0, 8, 0))
-_ROW_KERNEL = Version((0, 17, 0))
-_KEPT_WORKSPACE = Version((0, 12, 0))
 _FP32 = 4
 _SAMPLED = 8
 """Bytes of a logit's probability and of the noise that a token is drawn with."""
@@ -148,7 +146,7 @@ def _forward(model: Model, conditions: Conditions) -> tuple[float, str, int]:
             live = operation.live_bytes / _TOKENS
             if live > widest:
                 widest, name = live, operation.name
-    if conditions.version < _V1:
+    if conditions.version < V1:
         attention = 0.0
     return (widest + attention) * conditions.tokens, name, experts
 
@@ -166,7 +164,7 @@ def _expert_bytes(operation: Operation, conditions: Conditions) -> int:
 def _keeps_workspace(model: Model, conditions: Conditions) -> bool:
     """Whether the experts' workspaces outlive the step: not those of the mxfp4 kernels."""
     scheme = conditions.execution.weights
-    return conditions.version >= _KEPT_WORKSPACE and scheme.quantised.name != "mxfp4"
+    return conditions.version >= KEPT_WORKSPACE and scheme.quantised.name != "mxfp4"
 
 
 def _sampler_bytes(model: Model, conditions: Conditions) -> int:
@@ -175,7 +173,7 @@ def _sampler_bytes(model: Model, conditions: Conditions) -> int:
     logit = stored + (_FP32 if stored < _FP32 else 0)
     rows = conditions.rows
     hidden = rows * model.hidden * stored
-    if conditions.version < _ROW_KERNEL:
+    if conditions.version < ROW_SAMPLER:
         return hidden + rows * vocabulary * (logit + _SORTED)
     buffers = min(conditions.device.multiprocessors or rows, rows)
     return hidden + rows * vocabulary * (logit + _SAMPLED) + buffers * vocabulary * _FP32

@@ -6,6 +6,14 @@ from planner.engines.version import Version
 
 V1 = Version((0, 8, 0))
 """The V1 engine is the default."""
+V0_GONE = Version((0, 11, 0))
+"""Older devices run V1 too."""
+ROW_SAMPLER = Version((0, 17, 0))
+"""The sampler cuts a row of logits without sorting it."""
+KEPT_WORKSPACE = Version((0, 12, 0))
+"""Workspaces of experts outlive the step."""
+PADDED_EXPERTS = Version((0, 12, 0))
+"""Kernels for mxfp4 experts pad rows as well as columns."""
 HYBRID_MANAGER = Version((0, 9, 1))
 """Layers may keep different numbers of tokens."""
 ALIGNED_STATES = Version((0, 15, 0))

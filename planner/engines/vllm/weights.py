@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from planner.engines.caching_allocator import block_bytes
 from planner.engines.rotary_tables import rotary_bytes
 from planner.engines.version import Version
+from planner.engines.vllm.versions import PADDED_EXPERTS
 from planner.model import Execution, Model
 from planner.model.placement import stored_tensors
 from planner.model.storage import WeightScheme
@@ -17,7 +18,6 @@ _FUSED = {
     "q_proj.weight": "qkv_proj", "k_proj.weight": "qkv_proj", "v_proj.weight": "qkv_proj",
     "gate_proj.weight": "gate_up_proj", "up_proj.weight": "gate_up_proj",
 }  # fmt: skip
-_BOTH_PADDED = Version((0, 12, 0))
 _COLUMN_STEP = 256
 _ROW_STEP = 128
 
@@ -110,7 +110,7 @@ def _padding_bytes(tensor: Tensor, scheme: WeightScheme, version: Version) -> in
         return 0
     experts, rows, columns = tensor.shape
     wide = experts * rows * _up(columns, _COLUMN_STEP)
-    if version >= _BOTH_PADDED:
+    if version >= PADDED_EXPERTS:
         step = _COLUMN_STEP if "down" in tensor.name else 2 * _ROW_STEP
         inner = _ROW_STEP if "down" in tensor.name else _COLUMN_STEP
         wide = experts * _up(rows, step) * _up(columns, inner)
