@@ -325,6 +325,13 @@ def rank_memory(scenario: Scenario, execution: Execution) -> RankMemory | Engine
     step_tokens = scenario.max_num_batched_tokens
     if step_tokens is not None:
         step_tokens = parse_count(step_tokens, where="--max-num-batched-tokens", most=2**24)
+    if scenario.engine is not None and scenario.offload:
+        raise ScenarioError(
+            "an engine offloads by its own flags, which are not modelled",
+            where="--offload-weights, --offload-cache",
+            got=scenario.engine.engine,
+            fix="Leave --engine away to plan with parts outside the device.",
+        )
     if scenario.engine is None:
         return RankMemory.of(
             scenario.model,

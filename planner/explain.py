@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from planner.cost.memory import explain_cache, explain_weights
 from planner.cost.step_times import explain_times
-from planner.engines.explained import EXPLAIN_ENGINE
 from planner.explain_limits import LIMITS, largest_context, offload_bandwidth
+from planner.explain_pool import EXPLAIN_POOL, by_engine
 from planner.explanation import Explanation, Term
 from planner.model.placement import checkpoint_bytes, copied_bytes, multi_token_bytes
 from planner.units import format_bytes
@@ -147,85 +147,6 @@ def _capacity(plan: Plan) -> Explanation:
     return device.explain(f"memory.{device.capacity_basis}_capacity")
 
 
-def _pool(plan: Plan) -> Explanation:
-    memory = plan.memory
-    taken = {
-        "weights": memory.weights_bytes,
-        "activations": int(memory.activations_bytes),
-        "runtime": memory.runtime_bytes,
-        "graphs": memory.graphs_bytes,
-        "left alone": int(memory.reserve_bytes),
-    }
-    return Explanation(
-        figure="engine.cache_pool_bytes",
-        meaning="What is left for caches on the fullest device.",
-        formula="max(0, capacity - " + " - ".join(taken) + ")",
-        substituted=f"{format_bytes(plan.capacity_bytes)} - "
-        + " - ".join(format_bytes(value) for value in taken.values()),
-        value=plan.cache_pool_bytes,
-        unit="bytes",
-        terms=(
-            Term(label="capacity", value=plan.capacity_bytes),
-            *(Term(label=name, value=-value) for name, value in taken.items()),
-        ),
-    )
-
-
-def _concurrency(plan: Plan) -> Explanation:
-    size = plan.sequence_bytes
-    return Explanation(
-        figure="engine.max_concurrency",
-        meaning="Sequences of the given context that the pool of one replica holds.",
-        formula="cache_pool_bytes / bytes of one sequence",
-        substituted=f"{plan.cache_pool_bytes:,} / {size:,}",
-        value=plan.max_concurrency,
-        unit="sequences",
-    )
-
-
-def _pool_tokens(figure: str) -> Explain:
-    def explain(plan: Plan) -> Explanation:
-        context, concurrency = plan.deployment.load.context, plan.max_concurrency
-        return Explanation(
-            figure=figure,
-            meaning="Tokens that the pool holds in sequences of the given context; a block of the "
-            "ideal engine is one token.",
-            formula="⌊max_concurrency · context⌋",
-            substituted=f"{concurrency} · {context:,}",
-            value=None if concurrency is None else int(concurrency * context),
-            unit="tokens",
-        )
-
-    return explain
-
-
-def _by_engine(ideal: Mapping[str, Explain]) -> dict[str, Explain]:
-    """Return the engine's own explanations where one was named, else those of none."""
-
-    def either(figure: str) -> Explain:
-        def explain(plan: Plan) -> Explanation:
-            allocation = plan.deployment.allocation
-            if allocation is None:
-                return ideal[figure](plan)
-            return EXPLAIN_ENGINE[figure](allocation)
-
-        return explain
-
-    return {figure: either(figure) for figure in ideal}
-
-
-def _block(plan: Plan) -> Explanation:
-    del plan
-    return Explanation(
-        figure="engine.block_tokens",
-        meaning="Tokens of one cache block; the ideal engine has no blocks.",
-        formula="1",
-        substituted="1",
-        value=1,
-        unit="tokens",
-    )
-
-
 def _headroom(plan: Plan) -> Explanation:
     return Explanation(
         figure="verdict.headroom_bytes",
@@ -334,13 +255,9 @@ EXPLAIN: Mapping[str, Explain] = {
     "memory.offload.weights_bytes": _per_device("offloaded_weights_bytes"),
     "memory.offload.cache_bytes": _per_device("offloaded_cache_bytes"),
     "memory.offload.bandwidth_bytes_per_s": offload_bandwidth,
-    **_by_engine(
+    **by_engine(
         {
-            "engine.cache_pool_bytes": _pool,
-            "engine.block_tokens": _block,
-            "engine.blocks": _pool_tokens("engine.blocks"),
-            "engine.reported_cache_tokens": _pool_tokens("engine.reported_cache_tokens"),
-            "engine.max_concurrency": _concurrency,
+            **EXPLAIN_POOL,
             "engine.max_context_tokens": largest_context("engine.max_context_tokens"),
         }
     ),

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from planner.errors import ScenarioError
+from planner.engine_flags import ENGINE_OPTIONS, engine_settings
 from planner.units import parse_count
 
 Command = Callable[..., Any]
@@ -51,27 +51,7 @@ _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (("--images",), {"help": "Images in each prompt, whose tokens --isl counts too."}),
     (("--image-tokens",), {"help": "Tokens of one image."}),
     (("--mtp",), {"is_flag": True, "help": "Load the layers for multi-token prediction."}),
-    (
-        ("--max-num-batched-tokens",),
-        {"help": "Most tokens in one step; the engine's default without it, else 8192."},
-    ),
-    (("--engine",), {"help": "Engine that allocates memory, such as vllm or vllm@0.33.0."}),
-    (
-        ("--gpu-memory-utilization",),
-        {"type": float, "help": "Share of the device's memory that the engine may take."},
-    ),
-    (("--max-model-len",), {"help": "Longest request; -1 asks for the longest that fits."}),
-    (("--max-num-seqs",), {"help": "Most sequences in one step."}),
-    (("--block-size",), {"help": "Tokens of one cache block."}),
-    (("--kv-pool-bytes",), {"help": "The engine's room for caches on each device."}),
-    (
-        ("--engine-option", "engine_options"),
-        {
-            "multiple": True,
-            "metavar": "NAME=VALUE",
-            "help": "A further flag of the engine by its own name; may be given several times.",
-        },
-    ),
+    *ENGINE_OPTIONS,
 )
 
 
@@ -134,44 +114,7 @@ def scenario_of(options: Mapping[str, Any]) -> Any:
         kv_cache_dtype=None if options["kv_cache_dtype"] == "auto" else options["kv_cache_dtype"],
         mtp=bool(options["mtp"]),
         images=count("images") or 0,
-        engine=_engine(options),
+        engine=engine_settings(options),
         offload=parse_offload(options, layers=len(model.layers)),
         **numbers,  # type: ignore[arg-type]
-    )
-
-
-_NEEDS_ENGINE = (
-    "gpu_memory_utilization",
-    "max_model_len",
-    "max_num_seqs",
-    "block_size",
-    "kv_pool_bytes",
-    "engine_options",
-)
-
-
-def _engine(options: Mapping[str, Any]) -> Any:
-    from planner.engines import EngineSettings
-    from planner.engines.settings import LONGEST, split_options
-
-    given = {name: options[name] for name in _NEEDS_ENGINE if options[name] not in (None, ())}
-    if options["engine"] is None:
-        if given:
-            flag = f"--{next(iter(given)).replace('_', '-').removesuffix('s')}"
-            raise ScenarioError("means nothing without an engine", where=flag, fix="Add --engine.")
-        return None
-    most = {"kv_pool_bytes": 2**50, "max_num_seqs": 2**24, "block_size": 2**20}
-    counts = {
-        name: parse_count(given[name], where=f"--{name.replace('_', '-')}", most=most[name])
-        for name in given.keys() & most.keys()
-    }
-    length = given.get("max_model_len")
-    if length is not None:
-        length = LONGEST if length == "-1" else parse_count(length, where="--max-model-len")
-    return EngineSettings(
-        engine=options["engine"],
-        gpu_memory_utilization=given.get("gpu_memory_utilization"),
-        max_model_len=length,
-        options=split_options(given.get("engine_options", ())),
-        **counts,
     )

@@ -42,6 +42,7 @@ RANKS = {
     "equipment": 5,
     "explain": 5,
     "explain_limits": 5,
+    "explain_pool": 5,
     "fewest": 5,
     "fleet": 5,
     "layouts": 5,
@@ -60,6 +61,7 @@ RANKS = {
     "verdict": 5,
     "claims": 6,
     "cli": 6,
+    "engine_flags": 6,
     "report": 6,
     "ui": 6,
 }

@@ -261,5 +261,7 @@ _MEANING = {
     "activations_bytes": "The most that one step takes beside weights and caches.",
     "runtime_bytes": "What a process takes outside weights, caches, activations and graphs.",
     "graphs_bytes": "What captured graphs take.",
+    "offloaded_weights_bytes": "Weights outside the device: none but by the engine's own flags.",
+    "offloaded_cache_bytes": "Caches outside the device: none but by the engine's own flags.",
     "reserve_bytes": "What the engine leaves alone on the device.",
 }
