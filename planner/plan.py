@@ -90,7 +90,7 @@ class Plan:
     @property
     def limiting(self) -> Limiting:
         """What takes the room: weights if they alone do not fit, else the largest variable part."""
-        fixed = self.memory.weights_bytes + self.memory.runtime_bytes
+        fixed = self.memory.weights_bytes + self.memory.runtime_bytes + self.memory.reserve_bytes
         if fixed > self.capacity_bytes:
             return "weights"
         parts: dict[Limiting, float] = {

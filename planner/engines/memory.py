@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from planner.arrays import Numeric, maximum
 from planner.cost.memory import MemoryUse, explain_weights
@@ -173,8 +173,13 @@ class EngineMemory:
 
     def _explain_weights(self) -> Explanation:
         stages = pipeline_stages(self.model, self.layout.pp)
-        stage = stages[self.allocation.stage]
-        return explain_weights(stage, self.execution, self.layout)
+        stage, held = stages[self.allocation.stage], self.weights_bytes
+        stored = explain_weights(stage, self.execution, self.layout)
+        added = held - sum(int(term.value) for term in stored.terms)
+        if not added:
+            return stored
+        term = Term(label="what loading adds: padding, whole blocks, tables", value=added)
+        return replace(stored, value=held, terms=(*stored.terms, term))
 
     def _explain_item(self, figure: str, context: int, sequences: int) -> Explanation:
         allocation = self.allocation

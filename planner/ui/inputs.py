@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from planner.engines import ENGINES
 from planner.errors import PlannerError
 from planner.hardware import Hardware
 from planner.model import Layout, Model
 from planner.model.storage import CACHE_FORMATS, COMPUTE_FORMATS, WEIGHT_FORMATS
 from planner.plan import Plan, plan
 from planner.ui import loaded, upload
-from planner.ui.fields import AUTO, FIELDS, MOST_CHARACTERS
+from planner.ui.fields import AUTO, FIELDS, MOST_CHARACTERS, NO_ENGINE
 from planner.ui.markdown import plain
 from planner.ui.state import (
     InputError,
@@ -28,7 +29,7 @@ from planner.ui.state import (
 )
 from planner.units import format_bytes, format_si
 
-_COUNTS = ("n", "tp", "ctx", "s", "isl", "osl", "dp", "mbt")
+_COUNTS = ("n", "tp", "ctx", "s", "isl", "osl", "dp", "mbt", "mns")
 _PAUSE = "150ms"
 """How long somebody who types must pause before the answer follows."""
 _LAST = "_last_answer"
@@ -139,14 +140,17 @@ def _draw() -> Slots:
         lambda: _choice("w", (AUTO, *WEIGHT_FORMATS)), lambda: _choice("kv", (AUTO, *CACHE_FORMATS))
     )
     _slot(slots, "w", "kv")
+    _choice("e", (NO_ENGINE, *ENGINES))
+    _slot(slots, "e")
     with st.expander("Advanced"):
         _row(lambda: _text("isl"), lambda: _text("osl"))
         _row(
             lambda: _choice("dp", (AUTO, *_divisors(_found_hardware()))),
             lambda: _choice("a", (AUTO, *COMPUTE_FORMATS)),
         )
-        _text("mbt")
-    _slot(slots, "isl", "osl", "dp", "a", "mbt")
+        _row(lambda: _text("mbt"), lambda: _text("mns"))
+        _row(lambda: _text("u"), lambda: _text("mml"))
+    _slot(slots, "isl", "osl", "dp", "a", "mbt", "mns", "u", "mml")
     return slots
 
 

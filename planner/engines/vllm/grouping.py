@@ -68,7 +68,11 @@ class Group:
 
 
 def group_layers(
-    specs: Sequence[LayerSpec], *, hybrid: bool = True, packed: bool = False
+    specs: Sequence[LayerSpec],
+    *,
+    hybrid: bool = True,
+    packed: bool = False,
+    even: bool = True,
 ) -> tuple[Group, ...]:
     """Return the groups that vLLM makes of a model's caches.
 
@@ -80,6 +84,8 @@ def group_layers(
         Whether layers may keep different numbers of tokens; without, all keep every token.
     packed : bool
         Whether pages of different sizes stand side by side in a block.
+    even : bool
+        Whether kinds of layers that are nearly as many are padded to the larger number.
 
     Returns
     -------
@@ -118,7 +124,7 @@ def group_layers(
                 got=", ".join(f"{size:,} B" for size in sorted(sizes)),
             )
         return (Group(layers=tuple(promoted)),)
-    return tuple(Group(layers=layers) for layers in _split(unified))
+    return tuple(Group(layers=layers) for layers in _split(unified, even=even))
 
 
 def is_uniform(specs: Sequence[LayerSpec]) -> bool:
@@ -175,13 +181,14 @@ def _one_page_size(specs: Sequence[LayerSpec]) -> list[LayerSpec] | None:
     return found
 
 
-def _split(specs: Iterable[LayerSpec]) -> list[tuple[LayerSpec, ...]]:
+def _split(specs: Iterable[LayerSpec], *, even: bool) -> list[tuple[LayerSpec, ...]]:
     """Equal layers in groups of one size; the last of each kind may be short of it."""
     buckets: dict[LayerSpec, list[LayerSpec]] = {}
     for spec in specs:
         buckets.setdefault(spec, []).append(spec)
     counts = [len(layers) for layers in buckets.values()]
-    size = max(counts) if max(counts) < _UNEVEN * min(counts) else min(counts)
+    nearly = even and max(counts) < _UNEVEN * min(counts)
+    size = max(counts) if nearly else min(counts)
     found = []
     for layers in buckets.values():
         groups = -(-len(layers) // size)

@@ -9,7 +9,7 @@ from planner.arrays import ceil_div
 from planner.engines.vllm.architectures import Exceptions
 from planner.engines.vllm.backends import SELECTED, Backend, Need, block_tokens, choose_backend
 from planner.engines.vllm.specs import Kind, LayerSpec
-from planner.engines.vllm.states import StateRules, align_block, pad_states
+from planner.engines.vllm.states import StateRules, align_block, place_states
 from planner.errors import ScenarioError
 from planner.model import Execution, Model
 from planner.model.cache import Cache, StateCache, TokenCache
@@ -96,8 +96,8 @@ def layer_specs(model: Model, rules: CacheRules) -> tuple[LayerSpec, ...]:
         return tuple(specs)
     block = block_tokens(backends, rules.block_size)
     mixers = [part for part, caches in kept.items() if _keeps_state(caches)]
-    block = align_block(specs, block, backends, rules.states.alignment_tokens(mixers))
-    return pad_states([_in_blocks(spec, block) for spec in specs])
+    block = align_block(specs, block, backends, rules.states, mixers)
+    return place_states([_in_blocks(spec, block) for spec in specs])
 
 
 def _backends(kept: Mapping[Part, tuple[Cache, ...]], rules: CacheRules) -> list[Backend]:
@@ -132,6 +132,7 @@ def _part_specs(
         yield LayerSpec(
             layer=layer, kind="state", block_tokens=1, entry_bytes=size,
             state_blocks=rules.states.blocks(part),
+            everywhere=rules.states.mode(part) == "all",
         )  # fmt: skip
     if isinstance(part, CompressedAttention) or any(c.kind == "compressor" for c in caches):
         yield from _compressed(layer, caches, rules)

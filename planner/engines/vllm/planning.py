@@ -10,7 +10,8 @@ from planner.engines.vllm.layers import CacheRules, layer_specs
 from planner.engines.vllm.limits import Limits
 from planner.engines.vllm.pool import VllmPool, stage_ranges
 from planner.engines.vllm.specs import Demand
-from planner.engines.vllm.states import CacheMode, StateRules
+from planner.engines.vllm.states import StateRules
+from planner.model.feed_forward import MixtureOfExperts
 from planner.model.mixers.compressed import CompressedAttention
 from planner.model.stages import layers_per_stage
 
@@ -41,12 +42,16 @@ def plan_pool(site: Site, limits: Limits, rooms_bytes: tuple[int, ...]) -> VllmP
     layout = site.execution.layout
     token_ranks = options.count("decode_context_parallel_size") or layout.dcp
     specs = layer_specs(site.model, _rules(site, token_ranks))
-    hybrid = version >= versions.HYBRID_MANAGER and not options.flag(
-        "disable_hybrid_kv_cache_manager"
-    )
+    hybrid = version >= versions.HYBRID_MANAGER
+    if options.flag("disable_hybrid_kv_cache_manager"):
+        hybrid = False
     packed = any(isinstance(part, CompressedAttention) for _, part, _ in site.model.parts)
     return VllmPool(
-        groups=group_layers(specs, hybrid=hybrid, packed=packed) if specs else (),
+        groups=group_layers(
+            specs, hybrid=hybrid, packed=packed, even=version >= versions.EVEN_GROUPS
+        )
+        if specs
+        else (),
         stages=stage_ranges(layers_per_stage(len(site.model.layers), layout.pp)),
         rooms_bytes=rooms_bytes,
         blocks_given=options.count("num_gpu_blocks_override"),
@@ -58,29 +63,29 @@ def plan_pool(site: Site, limits: Limits, rooms_bytes: tuple[int, ...]) -> VllmP
         positions=limits.positions,
         by_request=version >= versions.REPORTED_BY_REQUEST,
         token_ranks=token_ranks,
+        null_blocks=int(version >= versions.NULL_BLOCK),
     )
 
 
 def _rules(site: Site, token_ranks: int) -> CacheRules:
-    mode = cache_mode(site)
     major = capability(site.hardware.device)
     return CacheRules(
         execution=site.execution,
         major=major,
         block_size=site.settings.block_size,
         states=StateRules(
-            mode=mode,
+            caching=caches_prefixes(site),
             speculative_blocks=site.options.count("num_speculative_tokens") or 0,
             major=major,
-            checkpoints=site.version >= versions.STATE_CHECKPOINTS,
+            version=site.version,
             architecture=site.model.architecture,
         ),
         token_ranks=token_ranks,
     )
 
 
-def cache_mode(site: Site) -> CacheMode:
-    """Return how states are kept: by prefix caching, as given or by default.
+def caches_prefixes(site: Site) -> bool:
+    """Return whether prefixes are cached, as given or by default.
 
     Parameters
     ----------
@@ -89,15 +94,18 @@ def cache_mode(site: Site) -> CacheMode:
 
     Returns
     -------
-    {"none", "align"}
-        Models that keep nothing but states have no prefix caching unless it is asked for.
+    bool
+        Not by default for models of states alone or with an encoder, and in older versions not
+        for states beside attention either.
     """
-    kinds = {cache.kind for _, cache, _ in site.model.caches}
     given = site.options.flag("enable_prefix_caching")
-    if given is None:
-        attention = bool(kinds - {"state", "convolution"}) and "encoder" not in kinds
-        given = attention and site.version >= versions.ALIGNED_STATES
-    return "align" if given else "none"
+    if given is not None:
+        return given
+    kinds = {cache.kind for _, cache, _ in site.model.caches}
+    states = bool(kinds & {"state", "convolution"})
+    if states and site.version < versions.STATES_CACHED:
+        return False
+    return bool(kinds - {"state", "convolution"}) and "encoder" not in kinds
 
 
 def concurrent_batches(site: Site) -> int:
@@ -116,4 +124,15 @@ def concurrent_batches(site: Site) -> int:
     if site.version < versions.IN_FLIGHT:
         return 1
     pp = site.execution.layout.pp
-    return pp if site.options.flag("async_scheduling") is False else pp + 1
+    if site.options.flag("async_scheduling") is False:
+        return pp
+    return pp + 1 if pp == 1 or _second_runner(site) else pp
+
+
+def _second_runner(site: Site) -> bool:
+    """Whether the model runner is the one that schedules ahead over pipeline stages."""
+    if site.version >= versions.V2_RUNNER:
+        return True
+    states = any(cache.kind in ("state", "convolution") for _, cache, _ in site.model.caches)
+    experts = any(isinstance(part, MixtureOfExperts) for _, part, _ in site.model.parts)
+    return not states and not experts

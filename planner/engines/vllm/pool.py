@@ -41,6 +41,8 @@ class VllmPool:
         Whether the printed size is concurrency times the longest request.
     token_ranks : int
         Ranks that share the tokens of caches. [1]
+    null_blocks : int
+        Blocks beside which a request must fit. [1]
     """
 
     groups: tuple[Group, ...]
@@ -52,6 +54,7 @@ class VllmPool:
     positions: int
     by_request: bool
     token_ranks: int
+    null_blocks: int
 
     @cached_property
     def block_bytes(self) -> tuple[int, ...]:
@@ -119,12 +122,13 @@ class VllmPool:
         return largest(self._holds, max(self.positions, self.asked_model_len))
 
     def _holds(self, length: int) -> bool:
-        return int(self.request_blocks(length)) + 1 <= self.blocks
+        return int(self.request_blocks(length)) + self.null_blocks <= self.blocks
 
     @property
     def start_bytes(self) -> int:
         """Room below which the engine does not start. [bytes]."""
-        return (int(self.request_blocks(self.max_model_len)) + 1) * self.own_block_bytes
+        blocks = int(self.request_blocks(self.max_model_len)) + self.null_blocks
+        return blocks * self.own_block_bytes
 
     @property
     def max_concurrency(self) -> float | None:
@@ -156,7 +160,8 @@ class VllmPool:
         numeric
             Whole blocks. [bytes]
         """
-        return (sequences * self.request_blocks(context) + 1) * self.own_block_bytes
+        blocks = sequences * self.request_blocks(context) + self.null_blocks
+        return blocks * self.own_block_bytes
 
     def items(self) -> tuple[LineItem, ...]:
         """Return how the pool is cut.

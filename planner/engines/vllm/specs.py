@@ -50,6 +50,8 @@ class LayerSpec:
         Tokens kept. [tokens]
     state_blocks : int
         Blocks that a request takes whatever its length. [1]
+    everywhere : bool
+        Whether a state is kept at the end of every block besides.
     align_bytes : int
         What a page is rounded up to a multiple of. [bytes]
     padded_bytes : int or None
@@ -66,6 +68,7 @@ class LayerSpec:
     stride: int = 1
     window: int | None = None
     state_blocks: int = 0
+    everywhere: bool = False
     align_bytes: int = 1
     padded_bytes: int | None = None
     token_ranks: int = 1
@@ -108,7 +111,8 @@ class LayerSpec:
         1089
         """
         if self.kind == "state":
-            return self.state_blocks
+            ends = ceil_div(length, self.block_tokens) if self.everywhere else 0
+            return self.state_blocks + ends
         if self.kind == "cross":
             return ceil_div(demand.encoder_tokens, self.block_tokens)
         if self.window is None or self.kind in ("full", "latent"):
