@@ -12,7 +12,10 @@ from planner.ui.fields import FIELDS
 from planner.ui.link import MOST_CODE_CHARACTERS, pack, unpack
 from planner.ui.state import changed, share_query
 
-KEYS = ["m", "d", "n", "tp", "w", "kv", "ctx", "s", "isl", "osl", "dp", "a", "mbt", "cfg"]
+KEYS = [
+    "m", "d", "n", "tp", "w", "kv", "ctx", "s", "isl", "osl", "dp", "a", "mbt", "cfg", "e", "u",
+    "mml", "mns",
+]  # fmt: skip
 EVERYTHING = {
     "m": "llama-3.1-8b",
     "d": "h200-sxm",
@@ -27,6 +30,10 @@ EVERYTHING = {
     "dp": "2",
     "a": "fp8",
     "mbt": "16K",
+    "e": "vllm@0.33.0",
+    "u": "0.9",
+    "mml": "128k",
+    "mns": "256",
 }
 
 
