@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from planner.engines.version import Version
 from planner.engines.vllm.tower_run import tower_run
-from planner.engines.vllm.versions import KEPT_WORKSPACE, ROW_SAMPLER, V1
+from planner.engines.vllm.versions import KEPT_WORKSPACE, ROW_SAMPLER, V1, V2_RUNNER
 from planner.hardware import Device
 from planner.model import Execution, Model, Step
 from planner.model.operation import Operation
@@ -15,6 +15,8 @@ from planner.units import MIB
 _FP32 = 4
 _SAMPLED = 8
 """Bytes of a logit's probability and of the noise that a token is drawn with."""
+_SAMPLED_AT_ONCE = 4
+"""Bytes of a logit's probability, where noise is made on the way."""
 _SORTED = 32
 """Bytes of a sorted logit: value and 64-bit index, twice over while they are sorted, and what
 top-p makes of them."""
@@ -181,5 +183,6 @@ def _sampler_bytes(model: Model, conditions: Conditions) -> int:
     hidden = rows * model.hidden * stored
     if conditions.version < ROW_SAMPLER:
         return hidden + rows * vocabulary * (logit + _SORTED)
+    drawn = _SAMPLED if conditions.version < V2_RUNNER else _SAMPLED_AT_ONCE
     buffers = min(conditions.device.multiprocessors or rows, rows)
-    return hidden + rows * vocabulary * (logit + _SAMPLED) + buffers * vocabulary * _FP32
+    return hidden + rows * vocabulary * (logit + drawn) + buffers * vocabulary * _FP32
