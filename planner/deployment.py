@@ -10,6 +10,7 @@ from planner.cost.limits import MOST_SEQUENCES, MOST_TOKENS
 from planner.cost.links import Links
 from planner.cost.memory import RankMemory
 from planner.engines import LONGEST, Allocation, EngineMemory, allocate, casts_fp32
+from planner.equipment import at_rest, equipped, image_tokens_in_prompt
 from planner.errors import PrecisionError, ScenarioError
 from planner.hardware import Device, load_runtime
 from planner.layouts import given_sizes, possible_layouts
@@ -23,6 +24,7 @@ from planner.model.storage import (
     cache_format,
     find_format,
 )
+from planner.offloading import check_room, offload_link
 from planner.scenario import DEFAULT_CONTEXT_TOKENS, DEFAULT_STEP_TOKENS, Scenario
 from planner.units import parse_count
 
@@ -119,12 +121,19 @@ def resolve(scenario: Scenario) -> Deployment:
         A format is unknown, or the device has no rate for it.
     """
     assumptions: list[str] = []
+    scenario = equipped(scenario)
     warnings = list(scenario.model.warnings)
     load = _resolve_load(scenario, assumptions, warnings)
     execution = _resolve_formats(scenario, assumptions)
     memory = _resolve_layout(scenario, execution, load, assumptions)
     device = scenario.hardware.device
-    links = Links.of(scenario.hardware, memory.layout)
+    links = replace(
+        Links.of(scenario.hardware, memory.layout),
+        offload=offload_link(scenario.offload, scenario.hardware),
+    )
+    sequences = int(ceil_div(load.sequences, memory.layout.dp))
+    use = memory.use(load.context, sequences)
+    warnings.extend(check_room(scenario.offload, scenario.hardware, use))
     warnings.extend(dict.fromkeys(links.notes(scenario.hardware)))
     if device.capacity_basis != "visible":
         warnings.append(
@@ -141,7 +150,7 @@ def resolve(scenario: Scenario) -> Deployment:
         load=load,
         links=links,
         memory=memory,
-        assumptions=(*assumptions, *_standing_assumptions(memory, load)),
+        assumptions=(*assumptions, *at_rest(scenario.model), *_standing_assumptions(memory, load)),
         warnings=tuple(warnings),
     )
 
@@ -173,9 +182,19 @@ def _resolve_load(scenario: Scenario, assumptions: list[str], warnings: list[str
             f"{context:,} tokens are beyond the {usable:,} that the positions of "
             f"{scenario.model.name} are good for.{why}"
         )
+    prompt = isl if isl is not None else max(context - (osl or 0), 1)
+    seen = image_tokens_in_prompt(scenario)
+    if seen > prompt:
+        raise ScenarioError(
+            "the images do not fit into the prompt",
+            where="--images · --image-tokens",
+            got=seen,
+            allowed=f"at most the prompt of {prompt:,} tokens, which holds images and text",
+            fix="Raise --isl or --context.",
+        )
     return Load(
         context=context,
-        isl=isl if isl is not None else max(context - (osl or 0), 1),
+        isl=prompt,
         osl=osl,
         sequences=parse_count(scenario.sequences, where="--sequences", most=MOST_SEQUENCES),
     )
@@ -226,7 +245,13 @@ def _resolve_formats(scenario: Scenario, assumptions: list[str]) -> Execution:
     for fmt in {stream.name: stream, activations.name: activations}.values():
         device.rate(fmt.precision)
     cache = _cache_format(scenario, assumptions) or stream
-    return Execution(weights=scheme, activations=activations, stream=stream, cache=cache)
+    return Execution(
+        weights=scheme,
+        activations=activations,
+        stream=stream,
+        cache=cache,
+        offload=scenario.offload,
+    )
 
 
 def _loaded_format(scenario: Scenario, assumptions: list[str]) -> str | None:
@@ -295,6 +320,13 @@ def rank_memory(scenario: Scenario, execution: Execution) -> RankMemory | Engine
     step_tokens = scenario.max_num_batched_tokens
     if step_tokens is not None:
         step_tokens = parse_count(step_tokens, where="--max-num-batched-tokens", most=2**24)
+    if scenario.engine is not None and scenario.offload:
+        raise ScenarioError(
+            "an engine offloads by its own flags, which are not modelled",
+            where="--offload-weights, --offload-cache",
+            got=scenario.engine.engine,
+            fix="Leave --engine away to plan with parts outside the device.",
+        )
     if scenario.engine is None:
         return RankMemory.of(
             scenario.model,
@@ -350,8 +382,6 @@ def _unverified(device: Device, execution: Execution) -> Iterable[str]:
 def _standing_assumptions(memory: RankMemory | EngineMemory, load: Load) -> tuple[str, ...]:
     chunk = min(memory.step_tokens, load.sequences * load.context)
     return (
-        "Times are floors: every operation at the device's peak rate or bandwidth (efficiency 1), "
-        "no launch time, no overlap between operations.",
         "FLOP count matrix products, convolutions and scans; norms, rotations, softmax and "
         "activation functions count as bytes.",
         "Prefill reads all prompts in one pass and makes logits for the last token of each.",

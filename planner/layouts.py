@@ -16,6 +16,27 @@ MOST_DEVICES = 65_536
 SIZES = ("tp", "pp", "dp", "ep", "cp", "dcp", "attention_dp")
 
 
+def flag_of(name: str) -> str:
+    """Return the command-line flag of a parallel size.
+
+    Parameters
+    ----------
+    name : str
+        One of :data:`SIZES`.
+
+    Returns
+    -------
+    str
+        With its dashes.
+
+    Examples
+    --------
+    >>> flag_of("attention_dp")
+    '--attention-dp'
+    """
+    return f"--{name.replace('_', '-')}"
+
+
 def given_sizes(scenario: Scenario) -> dict[str, int]:
     """Return the parallel sizes that a scenario names.
 
@@ -35,7 +56,7 @@ def given_sizes(scenario: Scenario) -> dict[str, int]:
         A size is out of range.
     """
     return {
-        name: parse_count(value, where=_flag(name), most=MOST_DEVICES)
+        name: parse_count(value, where=flag_of(name), most=MOST_DEVICES)
         for name in SIZES
         if (value := getattr(scenario, name)) is not None
     }
@@ -148,7 +169,3 @@ def _refusal(layout: Layout) -> LayoutError | None:
 
 def _divisors(number: int) -> list[int]:
     return [n for n in range(1, number + 1) if number % n == 0]
-
-
-def _flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"

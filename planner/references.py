@@ -1,4 +1,4 @@
-"""Publications that formulas in the engine rest on."""
+"""Publications and programs that formulas in the engine rest on."""
 
 from __future__ import annotations
 
@@ -62,19 +62,11 @@ REFERENCES: dict[str, Source] = {
         publisher="arXiv:2412.19255",
         date="2024",
     ),
-    "flashmla-2025": Source(
-        kind="repository",
-        title="FlashMLA: the packed fp8 layouts of latent caches",
-        publisher="DeepSeek",
-        date="2025",
-        locator="README.md, commit 9241ae3e",
-    ),
-    "vllm-pipeline-2026": Source(
-        kind="repository",
-        title="vLLM: which layers a pipeline stage holds (get_pp_indices)",
-        publisher="vLLM project",
-        date="2026",
-        locator="vllm/distributed/utils.py at 0.33.0",
+    "liu-2023-ring": Source(
+        kind="paper",
+        title="Ring Attention with Blockwise Transformers for Near-Infinite Context",
+        publisher="arXiv:2310.01889",
+        date="2023",
     ),
     "dao-2022": Source(
         kind="paper",
@@ -375,6 +367,13 @@ REFERENCES: dict[str, Source] = {
         title="Compressed Convolutional Attention: Efficient Attention in a Compressed Latent "
         "Space",
         publisher="arXiv:2510.04476",
+        date="2025",
+    ),
+    "anthony-2025": Source(
+        kind="paper",
+        title="Training Foundation Models on a Full-Stack AMD Platform: Compute, Networking, and "
+        "System Design",
+        publisher="arXiv:2511.17127",
         date="2025",
     ),
     "attention-residuals-2026": Source(

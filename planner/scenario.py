@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from planner.engines import EngineSettings
 from planner.hardware import Hardware
 from planner.model import Model
+from planner.model.offload import ON_DEVICE, Offload
 
 DEFAULT_CONTEXT_TOKENS = 8192
 DEFAULT_STEP_TOKENS = 8192
@@ -40,11 +41,19 @@ class Scenario:
         Sequences in flight over all replicas. [1]
     isl, osl : int, optional
         Prompt and output lengths; the prompt fills the context without them. [tokens]
+    offload : Offload
+        What lives outside the devices.
     max_num_batched_tokens : int, optional
         Most tokens in one step, longer prompts being read in chunks; the engine's default without
         it, 8,192 without an engine. [tokens]
     engine : EngineSettings, optional
         The engine and its flags; caches are contiguous and nothing is set aside without one.
+    mtp : bool
+        Whether the layers for multi-token prediction are loaded, and run once per step.
+    images : int
+        Images in each prompt, which a tower reads first. [1]
+    image_tokens : int, optional
+        What each takes of the prompt, or gives to layers that attend to images. [tokens]
     """
 
     model: Model
@@ -63,5 +72,9 @@ class Scenario:
     sequences: int = 1
     isl: int | None = None
     osl: int | None = None
+    offload: Offload = ON_DEVICE
     max_num_batched_tokens: int | None = None
     engine: EngineSettings | None = None
+    mtp: bool = False
+    images: int = 0
+    image_tokens: int | None = None

@@ -1,4 +1,4 @@
-"""What would have to change: fewest devices, and concrete ways to make a load fit."""
+"""What would have to change: concrete ways to make a load fit."""
 
 from __future__ import annotations
 
@@ -9,52 +9,15 @@ from planner.arrays import ceil_div
 from planner.cost.limits import largest_context, most_sequences
 from planner.deployment import Deployment, rank_memory
 from planner.engines import EngineSettings
-from planner.model import Execution, Layout
+from planner.fewest import fewest_devices
+from planner.layouts import given_sizes
+from planner.model import Execution
 from planner.model.schemes import weight_scheme
 from planner.model.storage import CACHE_FORMATS
 from planner.units import format_bytes
 
-_MOST_TP = 64
 _SMALLER_WEIGHTS = ("fp8", "int4")
 _LARGE_SHARE = 0.95
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fleet:
-    """The fewest devices that hold a load, and their layout."""
-
-    devices: int
-    tp: int
-    dp: int
-
-
-def fewest_devices(deployment: Deployment) -> Fleet | None:
-    """Return the fewest devices of this kind that hold the load.
-
-    Parameters
-    ----------
-    deployment : Deployment
-        Model, device, formats and load.
-
-    Returns
-    -------
-    Fleet or None
-        The smallest tp · dp; the smaller tp of equals. None where no admitted tp up to 64 holds
-        one sequence.
-    """
-    best: Fleet | None = None
-    scenario, load = deployment.scenario, deployment.load
-    for tp in scenario.model.tensor_parallel_sizes(_MOST_TP):
-        if best and tp >= best.devices:
-            break
-        execution = replace(deployment.execution, layout=Layout(tp=tp))
-        limit = most_sequences(rank_memory(scenario, execution), load.context)
-        if limit.value == 0:
-            continue
-        dp = 1 if limit.value is None else int(ceil_div(load.sequences, limit.value))
-        if best is None or tp * dp < best.devices:
-            best = Fleet(devices=tp * dp, tp=tp, dp=dp)
-    return best
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,12 +185,10 @@ def _more_devices(deployment: Deployment) -> Iterator[Suggestion]:
     fleet = fewest_devices(deployment)
     if fleet is None:
         return
-    layout = Layout(tp=fleet.tp, dp=fleet.dp)
-    total, fits = _with(deployment, replace(deployment.execution, layout=layout))
+    total, fits = _with(deployment, replace(deployment.execution, layout=fleet.layout))
     yield Suggestion(
-        text=f"Use {fleet.devices:,} devices (tp {fleet.tp}, dp {fleet.dp}): "
-        f"{_phrase(total, fits)}.",
-        change={"-n": fleet.devices, "--tp": fleet.tp, "--dp": fleet.dp},
+        text=f"Use {fleet.devices:,} devices ({fleet.sizes}): {_phrase(total, fits)}.",
+        change={"-n": fleet.devices, **fleet.flags(given_sizes(deployment.scenario))},
         total_bytes=total,
         fits=fits,
     )

@@ -65,6 +65,26 @@ SOFTWARE: dict[str, Source] = {
         date="2026",
         locator="release 2.13.0, c10/cuda/CUDACachingAllocator.cpp",
     ),
+    "flashmla-2025": Source(
+        kind="repository",
+        title="FlashMLA: the packed fp8 layouts of latent caches",
+        publisher="DeepSeek",
+        date="2025",
+        locator="README.md, commit 9241ae3e",
+    ),
+    "vllm-pipeline-2026": Source(
+        kind="repository",
+        title="vLLM: which layers a pipeline stage holds (get_pp_indices)",
+        publisher="vLLM project",
+        date="2026",
+        locator="vllm/distributed/utils.py at 0.33.0",
+    ),
+    "zero-inference-2022": Source(
+        kind="article",
+        title="ZeRO-Inference: Democratizing massive model inference",
+        publisher="DeepSpeed",
+        date="2022-09-09",
+    ),
     "sglang-memory": Source(
         kind="repository",
         title="SGLang: its share of static memory and its pools of tokens and states",

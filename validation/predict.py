@@ -8,11 +8,11 @@ from typing import Any
 
 from planner.cost.links import Links
 from planner.cost.roofline import OperationCost, operation_cost
+from planner.cost.shapes import Counted, NoModelError, operations_of, reading, step_of
 from planner.hardware import Device, Link, load_device
 from planner.model import Execution, Model
 from planner.units import format_bytes, format_seconds, format_si
 from validation.entries import Ceilings, Environment, Prediction
-from validation.operations import Counted, NoModelError, operations_of, step_of
 
 Shape = Mapping[str, Any]
 
@@ -35,7 +35,7 @@ class Forecast:
     @property
     def floor_s(self) -> float | None:
         """Sum of the operations' floors; None where the device is not known. [s]."""
-        return sum(float(cost.time_s) for cost in self.costs) if self.costs else None
+        return sum(float(cost.floor_s) for cost in self.costs) if self.costs else None
 
     @property
     def bound(self) -> str | None:
@@ -44,7 +44,7 @@ class Forecast:
             return None
         seconds: dict[str, float] = {}
         for cost in self.costs:
-            seconds[cost.bound] = seconds.get(cost.bound, 0.0) + float(cost.time_s)
+            seconds[cost.bound] = seconds.get(cost.bound, 0.0) + float(cost.floor_s)
         return max(seconds, key=lambda name: seconds[name])
 
     def total(self, figure: str) -> float:
@@ -87,7 +87,7 @@ class Forecast:
         str
             The operations that take most of it, with FLOP, bytes and bound.
         """
-        ranked = sorted(self.costs, key=lambda cost: -float(cost.time_s))
+        ranked = sorted(self.costs, key=lambda cost: -float(cost.floor_s))
         parts = []
         for cost in ranked[:2]:
             operation = cost.operation
@@ -143,7 +143,8 @@ def forecast(
         The shape is unusable, or the device has no rate for the precision.
     """
     if model is not None:
-        step = step_of(shape, decode=kind.endswith("decode"))
+        with reading(kind, shape):
+            step = step_of(shape, decode=kind.endswith("decode"))
         operations = tuple(model.operations(step, execution))
     else:
         operations = operations_of(kind, shape, execution)

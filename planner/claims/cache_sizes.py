@@ -78,8 +78,8 @@ def _gpt3(values: Values) -> Finding:
 def _a_million_tokens(values: Values) -> Finding:
     context, execution = values["context"], cached_in(values["kv_cache_dtype"])
     chosen = load_model(values["model"])
-    models = dict.fromkeys((chosen.id, *(model.id for model in references())))
-    sizes = {name: load_model(name).cache_bytes(context, execution) for name in models}
+    models = {model.name: model for model in (chosen, *references())}
+    sizes = {name: model.cache_bytes(context, execution) for name, model in models.items()}
     above = [name for name, size in sizes.items() if size >= _CLAIMED_1_BYTES]
     verdict: Verdict = "depends"
     if len(above) in {0, len(sizes)}:

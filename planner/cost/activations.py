@@ -118,5 +118,5 @@ def _towers_bytes(model: Model, execution: Execution) -> float:
     for tower in model.towers:
         stream = max((getattr(part, "hidden", 0) for _, part, _ in tower.parts), default=0)
         widest = max((op.live_bytes for _, op, _ in tower.operations(step, execution)), default=0)
-        most = max(most, widest + tower.tokens * stream * execution.stream_bytes)
+        most = max(most, widest + tower.tokens * tower.times * stream * execution.stream_bytes)
     return most

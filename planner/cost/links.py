@@ -13,11 +13,13 @@ from planner.model import Layout, Operation
 class Links:
     """Links by the number of devices in a row among which a group stands.
 
-    ``otherwise`` is what groups talk over whose span is not among them.
+    ``otherwise`` is what groups talk over whose span is not among them, ``offload`` what joins the
+    device to the weights and caches that live elsewhere.
     """
 
     spans: tuple[tuple[int, Link | None], ...] = ()
     otherwise: Link | None = None
+    offload: Link | None = None
 
     @classmethod
     def of(cls, hardware: Hardware, layout: Layout) -> Links:
@@ -42,7 +44,8 @@ class Links:
         >>> [(span, link and link.kind) for span, link in links.spans]
         [(8, 'NVLink 4'), (16, None)]
         """
-        spans = {layout.tp, layout.replica_devices, layout.joined_devices} - {1}
+        sizes = (layout.tp, layout.tp * layout.cp, layout.replica_devices, layout.joined_devices)
+        spans = set(sizes) - {1}
         return cls(tuple((span, hardware.link(span)[0]) for span in sorted(spans)))
 
     def carrying(self, operation: Operation) -> Link | None:
@@ -62,6 +65,8 @@ class Links:
         --------
         >>> Links().carrying(Operation(name="norm", kind="elementwise", precision="bf16"))
         """
+        if operation.kind == "memory_copy":
+            return self.offload
         if "ranks" not in operation.shape:
             return None
         span = operation.shape.get("span")

@@ -7,11 +7,12 @@ from functools import reduce
 
 from planner.arrays import Numeric, where
 from planner.cost.activations import ActivationPeak
-from planner.cost.stage_memory import MemoryUse, StageMemory, explain_cache, explain_weights
+from planner.cost.memory_terms import explain_cache, explain_weights
+from planner.cost.stage_memory import MemoryUse, StageMemory
 from planner.explanation import Explanation
 from planner.hardware import Runtime
 from planner.model import Execution, Layout, Model
-from planner.model.stages import pipeline_stages
+from planner.model.stages import distinct_stages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +29,7 @@ class RankMemory:
     execution : Execution
         Formats and layout.
     stages : tuple of StageMemory
-        One per pipeline stage.
+        One per kind of pipeline stage.
     """
 
     model: Model
@@ -72,9 +73,14 @@ class RankMemory:
         """
         stages = tuple(
             StageMemory.of(
-                stage, execution, runtime, capacity_bytes=capacity_bytes, step_tokens=step_tokens
+                stage,
+                execution,
+                runtime,
+                stages=count,
+                capacity_bytes=capacity_bytes,
+                step_tokens=step_tokens,
             )
-            for stage in pipeline_stages(model, execution.layout.pp)
+            for stage, count in distinct_stages(model, execution)
         )
         return cls(model=model, execution=execution, stages=stages)
 
@@ -129,6 +135,21 @@ class RankMemory:
             The first of equals.
         """
         return max(self.stages, key=lambda stage: stage.use(context, sequences).total_bytes)
+
+    def to_dict(self, context: int, sequences: int) -> list[dict[str, int | bool]]:
+        """Return what the ranks of each kind of stage hold, as plain data.
+
+        Parameters
+        ----------
+        context, sequences : int
+            The load of one data-parallel rank. [tokens], [1]
+
+        Returns
+        -------
+        list of dict
+            Bytes of one device, and how many such devices there are.
+        """
+        return [stage.to_dict(context, sequences) for stage in self.stages]
 
     def fits(self, context: Numeric, sequences: Numeric) -> Numeric:
         """Return whether a load fits into the capacity.

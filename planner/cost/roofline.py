@@ -19,6 +19,12 @@ from planner.units import format_bytes, format_seconds, format_si
 
 Bound = Literal["compute", "memory", "communication"]
 
+FLOORS = (
+    "Times are floors: every operation at the device's peak rate or bandwidth (efficiency 1), no "
+    "launch time, no overlap between operations."
+)
+"""What a time without a calibration profile takes for granted."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperationCost:
@@ -44,8 +50,8 @@ class OperationCost:
     communication_s: Numeric
 
     @property
-    def time_s(self) -> Numeric:
-        """Time of all occurrences: the slowest resource decides. [s]."""
+    def floor_s(self) -> Numeric:
+        """Time of all occurrences at peak: the slowest resource decides. [s]."""
         slowest = maximum(maximum(self.compute_s, self.memory_s), self.communication_s)
         return slowest * self.count
 
@@ -98,7 +104,7 @@ def operation_cost(
         communication_s = message_s(
             operation.kind,
             operation.message_bytes,
-            ranks=int(operation.shape["ranks"]),
+            ranks=int(operation.shape.get("ranks", 1)),
             link_bytes_per_s=link.per_direction_bytes_per_s,
         )
     moved = operation.read_bytes + operation.write_bytes
@@ -146,9 +152,9 @@ class StepCost:
         return sum(cost.operation.write_bytes * cost.count for cost in self.operations)
 
     @property
-    def time_s(self) -> Numeric:
-        """Sum over operations. [s]."""
-        return sum(cost.time_s for cost in self.operations)
+    def floor_s(self) -> Numeric:
+        """Sum over operations, each at its peak. [s]."""
+        return sum(cost.floor_s for cost in self.operations)
 
     def time_by_bound(self) -> dict[Bound, float]:
         """Return the seconds that wait for each resource; for single numbers only.
@@ -160,7 +166,7 @@ class StepCost:
         """
         seconds: dict[Bound, float] = {"compute": 0.0, "memory": 0.0, "communication": 0.0}
         for cost in self.operations:
-            seconds[cost.bound] += float(cost.time_s)
+            seconds[cost.bound] += float(cost.floor_s)
         return seconds
 
     @property
@@ -174,7 +180,7 @@ class StepCost:
 
         Parameters
         ----------
-        figure : {"flop", "read_bytes", "write_bytes", "time_s", "bound"}
+        figure : {"flop", "read_bytes", "write_bytes", "floor_s", "bound"}
             The figure.
 
         Returns
@@ -277,21 +283,21 @@ def _explain_write(cost: StepCost) -> Explanation:
     )
 
 
-def _explain_time(cost: StepCost) -> Explanation:
+def _explain_floor(cost: StepCost) -> Explanation:
     device = cost.device
     return Explanation(
-        figure="time_s",
+        figure="floor_s",
         meaning="A floor: no kernel reaches its peak, so the real step takes longer.",
         formula="Σ over operations: occurrences · max(FLOP / rate, bytes / bandwidth, "
         "message / link)",
         substituted=f"{_step_text(cost.step)}; memory "
         f"{format_si(device.memory_bandwidth_bytes_per_s, 'B/s')}",
-        value=float(cost.time_s),
+        value=float(cost.floor_s),
         unit="s",
         terms=tuple(
             Term(
                 label=f"{item.layer} · {item.operation.name}",
-                value=float(item.time_s),
+                value=float(item.floor_s),
                 detail=f"{item.bound}: max({format_seconds(item.compute_s * item.count)} compute, "
                 f"{format_seconds(item.memory_s * item.count)} memory, "
                 f"{format_seconds(item.communication_s * item.count)} link)",
@@ -325,6 +331,6 @@ _EXPLAIN = {
     "flop": _explain_flop,
     "read_bytes": _explain_read,
     "write_bytes": _explain_write,
-    "time_s": _explain_time,
+    "floor_s": _explain_floor,
     "bound": _explain_bound,
 }

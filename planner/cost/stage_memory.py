@@ -5,19 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from planner.arrays import Numeric, minimum
+from planner.arrays import Numeric, ceil_div, maximum, minimum
 from planner.cost.activations import ActivationPeak, activation_peak
+from planner.cost.memory_terms import (
+    explain_cache,
+    explain_none,
+    explain_offloaded,
+    explain_weights,
+    less,
+)
 from planner.explanation import Explanation, Term
 from planner.hardware import Runtime
 from planner.model import Execution, Layout, Model
-from planner.model.layout import SINGLE
-from planner.model.placement import stored_tensors
+from planner.model.streaming import layers_bytes
 from planner.units import format_bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryUse:
-    """Where the bytes of one rank go; every field may be an array."""
+    """Where the bytes of one rank go; every field may be an array.
+
+    What is offloaded lives elsewhere and is no part of the total.
+    """
 
     weights_bytes: int
     cache_bytes: Numeric
@@ -25,6 +34,8 @@ class MemoryUse:
     runtime_bytes: int
     graphs_bytes: int = 0
     reserve_bytes: Numeric = 0
+    offloaded_weights_bytes: int = 0
+    offloaded_cache_bytes: Numeric = 0
 
     @property
     def total_bytes(self) -> Numeric:
@@ -51,12 +62,16 @@ class StageMemory:
         Formats and layout.
     runtime : Runtime
         What is taken outside the model.
+    stages : int
+        How many stages are like this one. [1]
     capacity_bytes : int
         What the driver shows as total. [bytes]
     step_tokens : int
         Most tokens in one step; longer prompts are read in chunks. [tokens]
     weights_bytes : int
         Weights of the rank. [bytes]
+    layers_bytes : tuple of int
+        Weights of its layers and of the largest one; looked up where some live elsewhere. [bytes]
     activations : ActivationPeak
         Bounds of the activations.
     """
@@ -64,9 +79,11 @@ class StageMemory:
     model: Model
     execution: Execution
     runtime: Runtime
+    stages: int
     capacity_bytes: int
     step_tokens: int
     weights_bytes: int
+    layers_bytes: tuple[int, int]
     activations: ActivationPeak
 
     @classmethod
@@ -76,6 +93,7 @@ class StageMemory:
         execution: Execution,
         runtime: Runtime,
         *,
+        stages: int = 1,
         capacity_bytes: int,
         step_tokens: int,
     ) -> StageMemory:
@@ -89,6 +107,8 @@ class StageMemory:
             Formats and layout.
         runtime : Runtime
             What is taken outside the model.
+        stages : int
+            How many stages are like this one. [1]
         capacity_bytes : int
             What the driver shows as total. [bytes]
         step_tokens : int
@@ -108,9 +128,11 @@ class StageMemory:
             model=model,
             execution=execution,
             runtime=runtime,
+            stages=stages,
             capacity_bytes=capacity_bytes,
             step_tokens=step_tokens,
             weights_bytes=model.weights_bytes(execution, layout=execution.layout),
+            layers_bytes=layers_bytes(model, execution) if execution.offload else (0, 0),
             activations=activation_peak(model, execution),
         )
 
@@ -141,13 +163,35 @@ class StageMemory:
         MemoryUse
             Parts and total.
         """
-        tokens = minimum(sequences * context, self.step_tokens)
+        tokens = self.rank_tokens(context, sequences)
         return MemoryUse(
-            weights_bytes=self.weights_bytes,
+            weights_bytes=self.weights_bytes - self.freed_weights_bytes,
             cache_bytes=sequences * self.sequence_bytes(context),
             activations_bytes=self.activations.bytes(tokens, sequences),
             runtime_bytes=self.runtime_bytes,
+            offloaded_weights_bytes=self.execution.offload.absent_weights_bytes(
+                self.layers_bytes[0]
+            ),
+            offloaded_cache_bytes=sequences
+            * self.execution.offload.absent_cache_bytes(self._whole_bytes(context)),
         )
+
+    def rank_tokens(self, context: Numeric, sequences: Numeric) -> Numeric:
+        """Return the tokens of the largest step that one rank works on.
+
+        Parameters
+        ----------
+        context : numeric
+            Tokens in each cache. [tokens]
+        sequences : numeric
+            Sequences of one data-parallel rank. [1]
+
+        Returns
+        -------
+        numeric
+            A context-parallel rank's share. [tokens]
+        """
+        return ceil_div(minimum(sequences * context, self.step_tokens), self.layout.cp)
 
     def sequence_bytes(self, context: Numeric) -> Numeric:
         """Return what one sequence takes in the caches of the rank.
@@ -160,26 +204,70 @@ class StageMemory:
         Returns
         -------
         numeric
-            Keys, values and states. [bytes]
+            Keys, values and states, less what offloading frees. [bytes]
         """
+        return self._whole_bytes(context) - self.freed_cache_bytes(context)
+
+    def _whole_bytes(self, context: Numeric) -> Numeric:
         return self.model.cache_bytes(context, self.execution, layout=self.layout)
 
-    def fits(self, context: Numeric, sequences: Numeric) -> Numeric:
-        """Return whether a load fits into the capacity.
+    @property
+    def freed_weights_bytes(self) -> int:
+        """What offloading weights frees on the device. [bytes]."""
+        offload = self.execution.offload
+        absent, largest = (offload.absent_weights_bytes(size) for size in self.layers_bytes)
+        return int(offload.freed_bytes(absent, largest))
+
+    def freed_cache_bytes(self, context: Numeric) -> Numeric:
+        """Return what offloading caches frees of one sequence.
 
         Parameters
         ----------
         context : numeric
-            Tokens in each cache. [tokens]
-        sequences : numeric
-            Sequences of one replica. [1]
+            Tokens in its cache. [tokens]
 
         Returns
         -------
-        bool or array of bool
-            Total at most the capacity.
+        numeric
+            What is absent, less the room for two layers of it. [bytes]
         """
-        return self.use(context, sequences).total_bytes <= self.capacity_bytes
+        offload = self.execution.offload
+        if not offload.cache_fraction:
+            return 0
+        largest: Numeric = 0
+        for _, cache, _ in self.model.caches:
+            held = cache.share(context, self.layout.token_ranks)
+            size = cache.sequence_bytes(held, self.execution, tp=self.layout.tp)
+            largest = maximum(largest, offload.absent_cache_bytes(size))
+        absent = offload.absent_cache_bytes(self._whole_bytes(context))
+        return offload.freed_bytes(absent, largest)
+
+    def to_dict(self, context: int, sequences: int) -> dict[str, int | bool]:
+        """Return what one of its devices holds, as plain data.
+
+        Parameters
+        ----------
+        context, sequences : int
+            The load of one data-parallel rank. [tokens], [1]
+
+        Returns
+        -------
+        dict
+            Bytes of one device, and how many such devices there are.
+        """
+        use, layout = self.use(context, sequences), self.layout
+        return {
+            "first_layer": self.model.first_layer,
+            "layers": len(self.model.layers),
+            "embedding": self.model.first,
+            "head": self.model.last,
+            "devices": self.stages * layout.devices // layout.pp,
+            "weights_bytes": use.weights_bytes,
+            "cache_bytes": int(use.cache_bytes),
+            "activations_bytes": int(use.activations_bytes),
+            "runtime_bytes": use.runtime_bytes,
+            "total_bytes": int(use.total_bytes),
+        }
 
     def explain(self, figure: str, context: int, sequences: int) -> Explanation:
         """Return how a figure of the fullest rank came about.
@@ -197,20 +285,47 @@ class StageMemory:
             With one term per tensor kind, cache or item.
         """
         explain: dict[str, Callable[[], Explanation]] = {
-            "weights_bytes": lambda: explain_weights(self.model, self.execution, self.layout),
-            "cache_bytes": lambda: explain_cache(
-                self.model, self.execution, context, sequences, self.layout
-            ),
+            "weights_bytes": self._explain_weights,
+            "cache_bytes": lambda: self._explain_cache(context, sequences),
             "activations_bytes": lambda: self._explain_activations(context, sequences),
             "runtime_bytes": lambda: self.runtime.explain(self.layout.joined_devices),
-            "graphs_bytes": lambda: _explain_none("graphs_bytes", "Memory of captured CUDA graphs"),
-            "reserve_bytes": lambda: _explain_none("reserve_bytes", "Memory left alone on purpose"),
+            "graphs_bytes": lambda: explain_none("graphs_bytes", "Memory of captured CUDA graphs"),
+            "reserve_bytes": lambda: explain_none("reserve_bytes", "Memory left alone on purpose"),
             "total_bytes": lambda: self._explain_total(context, sequences),
+            "offloaded_weights_bytes": self._explain_offloaded_weights,
+            "offloaded_cache_bytes": lambda: self._explain_offloaded_cache(context, sequences),
         }
         return explain[figure]()
 
+    def _explain_weights(self) -> Explanation:
+        whole = explain_weights(self.model, self.execution, self.layout)
+        return less(whole, self.freed_weights_bytes, self.execution.offload)
+
+    def _explain_cache(self, context: int, sequences: int) -> Explanation:
+        whole = explain_cache(self.model, self.execution, context, sequences, self.layout)
+        freed = int(sequences * self.freed_cache_bytes(context))
+        return less(whole, freed, self.execution.offload)
+
+    def _explain_offloaded_weights(self) -> Explanation:
+        offload, whole = self.execution.offload, self.layers_bytes[0]
+        return explain_offloaded(
+            "the layers' weights",
+            offload.absent_weights_bytes(whole),
+            f"{offload.weights_fraction:g} · {whole:,}",
+            offload,
+        )
+
+    def _explain_offloaded_cache(self, context: int, sequences: int) -> Explanation:
+        offload, each = self.execution.offload, self._whole_bytes(context)
+        return explain_offloaded(
+            "the caches",
+            sequences * offload.absent_cache_bytes(each),
+            f"{sequences:,} sequences · ⌊{offload.cache_fraction:g} · {int(each):,}⌋",
+            offload,
+        )
+
     def _explain_activations(self, context: int, sequences: int) -> Explanation:
-        tokens = min(sequences * context, self.step_tokens)
+        tokens = int(self.rank_tokens(context, sequences))
         peak = self.activations
         return Explanation(
             figure="activations_bytes",
@@ -253,98 +368,3 @@ class StageMemory:
             unit="bytes",
             terms=tuple(Term(label=name, value=int(value)) for name, value in parts.items()),
         )
-
-
-def explain_weights(model: Model, execution: Execution, layout: Layout = SINGLE) -> Explanation:
-    """Return how the bytes of the weights came about.
-
-    Parameters
-    ----------
-    model : Model
-        The model.
-    execution : Execution
-        Gives the storage scheme.
-    layout : Layout
-        Parallel sizes; those of one device for the whole.
-
-    Returns
-    -------
-    Explanation
-        One term per kind of layer and tensor.
-    """
-    rows: dict[tuple[str, str, str], list[int]] = {}
-    for layer, tensor, count, scheme in stored_tensors(model, execution.weights):
-        own = tensor.on_rank(layout)
-        shape = f"{'×'.join(map(str, own.shape))} in {scheme.format_of(own).name}"
-        size = scheme.tensor_bytes(own) * count
-        times, total = rows.get((layer, tensor.name, shape), (0, 0))
-        rows[layer, tensor.name, shape] = [times + count, total + size]
-    terms = [
-        Term(label=f"{layer} · {name}", value=size, detail=f"{count} × {shape}")
-        for (layer, name, shape), (count, size) in rows.items()
-    ]
-    if execution.weights.extra_bytes:
-        terms.append(Term(label="what else the file holds", value=execution.weights.extra_bytes))
-    where = "the whole model" if layout.replica_devices == 1 else f"one rank of {layout}"
-    return Explanation(
-        figure="weights_bytes",
-        meaning=f"Stored weights of {where}, scales included.",
-        formula="Σ over tensors: occurrences · elements on the rank · bits / 8 + scales",
-        substituted=f"{len(terms)} kinds of tensor, {model.parameters:,} parameters in all",
-        value=sum(int(term.value) for term in terms),
-        unit="bytes",
-        terms=tuple(terms),
-        sources=("shoeybi-2019",),
-    )
-
-
-def explain_cache(
-    model: Model, execution: Execution, context: int, sequences: int, layout: Layout = SINGLE
-) -> Explanation:
-    """Return how the bytes of the caches came about.
-
-    Parameters
-    ----------
-    model : Model
-        The model.
-    execution : Execution
-        Gives the cache format.
-    context, sequences : int
-        Tokens in each cache, and how many sequences. [tokens], [1]
-    layout : Layout
-        Parallel sizes; those of one device for the whole.
-
-    Returns
-    -------
-    Explanation
-        One term per kind of cache.
-    """
-    terms = []
-    for layer, cache, count in model.caches:
-        held, tp = int(cache.share(context, layout.token_ranks)), layout.tp
-        size = cache.sequence_bytes(held, execution, tp=tp)
-        detail = f"{count} layers × {cache.describe(held, execution, tp=tp)}"
-        label = f"{layer} · {cache.kind}"
-        terms.append(Term(label=label, value=sequences * size * count, detail=detail))
-    return Explanation(
-        figure="cache_bytes",
-        meaning="Keys, values and states of all sequences at the given context.",
-        formula="sequences · Σ over caches: layers · min(context, window) · kv_heads · "
-        "(key_dim + value_dim) · bytes, or the state's size",
-        substituted=f"{sequences:,} sequences × {context:,} tokens",
-        value=sum(int(term.value) for term in terms),
-        unit="bytes",
-        terms=tuple(terms),
-        sources=("ainslie-2023", "jiang-2023", "dao-2024"),
-    )
-
-
-def _explain_none(figure: str, what: str) -> Explanation:
-    return Explanation(
-        figure=figure,
-        meaning=f"{what}; belongs to an engine, and none was named.",
-        formula="0",
-        substituted="0",
-        value=0,
-        unit="bytes",
-    )

@@ -99,6 +99,39 @@ class EngineMemory:
             reserve_bytes=max(0, self.reserve_bytes),
         )
 
+    def to_dict(self, context: int, sequences: int) -> list[dict[str, int | bool]]:
+        """Return what the ranks of the stage that decides hold, as plain data.
+
+        Parameters
+        ----------
+        context, sequences : int
+            The load of one data-parallel rank. [tokens], [1]
+
+        Returns
+        -------
+        list of dict
+            Bytes of one device, and how many such devices there are.
+        """
+        use, stage = self.use(context, sequences), self._stage
+        return [
+            {
+                "first_layer": stage.first_layer,
+                "layers": len(stage.layers),
+                "embedding": stage.first,
+                "head": stage.last,
+                "devices": self.layout.devices // self.layout.pp,
+                "weights_bytes": use.weights_bytes,
+                "cache_bytes": int(use.cache_bytes),
+                "activations_bytes": int(use.activations_bytes),
+                "runtime_bytes": use.runtime_bytes,
+                "total_bytes": int(use.total_bytes),
+            }
+        ]
+
+    @property
+    def _stage(self) -> Model:
+        return pipeline_stages(self.model, self.layout.pp)[self.allocation.stage]
+
     def sequence_bytes(self, context: Numeric) -> Numeric:
         """Return what one sequence takes in the pool of the rank.
 
@@ -172,8 +205,7 @@ class EngineMemory:
         return self._explain_item(figure, context, sequences)
 
     def _explain_weights(self) -> Explanation:
-        stages = pipeline_stages(self.model, self.layout.pp)
-        stage, held = stages[self.allocation.stage], self.weights_bytes
+        stage, held = self._stage, self.weights_bytes
         stored = explain_weights(stage, self.execution, self.layout)
         added = held - sum(int(term.value) for term in stored.terms)
         if not added:
@@ -222,5 +254,7 @@ _MEANING = {
     "activations_bytes": "The most that one step takes beside weights and caches.",
     "runtime_bytes": "What a process takes outside weights, caches, activations and graphs.",
     "graphs_bytes": "What captured graphs take.",
+    "offloaded_weights_bytes": "Weights outside the device: none but by the engine's own flags.",
+    "offloaded_cache_bytes": "Caches outside the device: none but by the engine's own flags.",
     "reserve_bytes": "What the engine leaves alone on the device.",
 }

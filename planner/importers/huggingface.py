@@ -17,8 +17,13 @@ from planner.model.consistency import check_model
 from planner.sources import Source
 
 _LANGUAGE_MODELS = (
-    "ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "ForMaskedLM",
+    "ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "ForMaskedLM", "ChatModel", "MTModel",
 )  # fmt: skip
+_FUSED_QKV = frozenset({
+    "bloom", "chatglm", "dbrx", "falcon", "RefinedWeb", "RefinedWebModel", "gpt2", "gpt_bigcode",
+    "gpt_neox", "mpt", "persimmon", "phi3", "phi3_v", "qwen",
+})  # fmt: skip
+"""Kinds whose GGUF files hold queries, keys and values of a layer as one matrix."""
 _MOST_NAME_CHARACTERS = 80
 _CLASS = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,79}")
 
@@ -94,10 +99,13 @@ def import_config(
         hf_id=model_id if model_id and "/" in model_id else None,
         sources={"config": Source(kind="documentation", title=f"Configuration of {name}")},
     )
-    checkpoint = read_checkpoint(fields, model, architecture.dtype, weights_given=weights_given)
+    checkpoint = read_checkpoint(
+        fields, model.with_mtp(), architecture.dtype, weights_given=weights_given
+    )
     check_neutral(fields)
     _check_purpose(fields)
     fields.refuse_unread(HARMLESS)
+    checkpoint = replace(checkpoint, fused_qkv=fields.text("model_type") in _FUSED_QKV)
     model = replace(model, checkpoint=checkpoint, warnings=tuple(fields.warnings))
     check_model(model, where)
     return model

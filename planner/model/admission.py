@@ -9,6 +9,7 @@ from planner.model.execution import half
 from planner.model.layout import Group, Layout, Section
 from planner.model.model import Model
 from planner.model.stages import layers_per_stage
+from planner.model.token_ranks import is_shared
 
 _MOST_LISTED = 64
 _MANY_TOKENS = 2**20
@@ -38,6 +39,30 @@ def check_layout(model: Model, layout: Layout) -> None:
         _check_copies(model, layout)
 
 
+def tensor_parallel_sizes(model: Model, most: int) -> tuple[int, ...]:
+    """Return the tensor-parallel sizes that a model admits.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    most : int
+        Largest size to try. [1]
+
+    Returns
+    -------
+    tuple of int
+        Ascending. [1]
+
+    Examples
+    --------
+    >>> from planner import load_model
+    >>> tensor_parallel_sizes(load_model("llama-3.1-8b"), 16)
+    (1, 2, 4, 8, 16)
+    """
+    return tuple(tp for tp in range(1, most + 1) if model.admits(Layout(tp=tp)))
+
+
 def _undivided(model: Model, layout: Layout, group: Group, section: Section) -> LayoutError:
     ranks = layout.ranks(group)
     of = f"{section.units:,} {section.what} of {model.name}"
@@ -59,7 +84,7 @@ def _undivided(model: Model, layout: Layout, group: Group, section: Section) -> 
             allowed=f"divisors of {section.units:,}",
             fix="Raise --ep, so that each rank holds whole experts.",
         )
-    sizes = ", ".join(map(str, model.tensor_parallel_sizes(_MOST_LISTED)))
+    sizes = ", ".join(map(str, tensor_parallel_sizes(model, _MOST_LISTED)))
     return LayoutError(
         f"{ranks:,} tensor-parallel ranks do not divide the {of}",
         where="--tp",
@@ -82,9 +107,8 @@ def _check_experts(model: Model, layout: Layout) -> None:
 def _check_copies(model: Model, layout: Layout) -> None:
     """Raise unless ranks that hold the same heads can share their tokens instead."""
     for _, cache, _ in model.caches:
-        shared = cache.share(_MANY_TOKENS, layout.dcp) < _MANY_TOKENS
         copies = cache_copies(cache, layout.tp)
-        if shared and copies % layout.dcp:
+        if is_shared(cache) and copies % layout.dcp:
             raise LayoutError(
                 f"{layout.dcp:,} parts of the tokens, but {layout.tp:,} tensor-parallel ranks hold "
                 f"{copies:,} copies of a {cache.kind} cache of {model.name}",

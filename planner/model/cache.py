@@ -209,12 +209,8 @@ class TokenCache:
         >>> cache.stored_bytes(1128, replace(half(), cache=cache_format("kivi2")), tp=1)
         161536
         """
-        fmt = execution.cache
-        size = self.token_bytes(execution, tp=tp)
-        if not fmt.recent_tokens:
-            return tokens * size
         wide = 2 * (self.key_dim + self.value_dim) * self.heads.units_on_rank(tp)
-        return tokens * size + minimum(tokens, fmt.recent_tokens) * (wide - size)
+        return execution.cache.kept_bytes(tokens, self.token_bytes(execution, tp=tp), wide)
 
     def describe(self, context: int, execution: Execution, *, tp: int) -> str:
         """Return how the bytes of one sequence come about, in words.
@@ -244,7 +240,8 @@ class TokenCache:
         return (
             f"{self.tokens(context):,} tokens × {self.token_bytes(execution, tp=tp):,} B "
             f"({self.heads.units_on_rank(tp)} KV heads × "
-            f"({self.key_dim} + {self.value_dim}) in {execution.cache.name})"
+            f"({self.key_dim} + {self.value_dim}) in {execution.cache.name}"
+            f"{execution.cache.exception})"
         )
 
 

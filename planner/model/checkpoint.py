@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from planner.model.bounds import Name
+from planner.model.bounds import Flag, Name
 from planner.model.storage import TensorRule
 from planner.model.tensor import Role
 
@@ -35,6 +35,8 @@ class Checkpoint:
         Format of keys and values that the checkpoint brings scales for, which engines then use.
     extra_bytes : int
         What a measured file holds beside the model's tensors. [bytes]
+    fused_qkv : bool
+        Whether GGUF files hold queries, keys and values of a layer as one matrix.
     """
 
     dtype: str = "bf16"
@@ -44,6 +46,7 @@ class Checkpoint:
     label: Name | None = None
     cache: Literal["fp8", "nvfp4"] | None = None
     extra_bytes: Annotated[int, Field(strict=True, ge=0, le=MOST_EXTRA_BYTES)] = 0
+    fused_qkv: Flag = False
 
 
 AS_PUBLISHED = Checkpoint()

@@ -147,7 +147,7 @@ class EncoderCache:
         7680000
         """
         del context
-        return self.tokens * self.encoder_token_bytes(execution, tp=tp)
+        return int(self._each().stored_bytes(self.tokens, execution, tp=tp))
 
     def describe(self, context: int, execution: Execution, *, tp: int) -> str:
         """Return how the bytes of one sequence come about, in words.

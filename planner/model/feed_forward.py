@@ -31,8 +31,8 @@ class MixtureOfExperts(Stateless):
         Whether experts have a gate projection.
     bias : bool
         Whether experts have biases.
-    router_bias : bool
-        Whether the router has one.
+    router, router_bias : bool
+        Whether the router is one matrix, not a part of its own, and whether that has a bias.
     shared_intermediate : int
         Width of the experts that every token visits, together; 0 without. [elements]
     shared_gate : bool
@@ -60,6 +60,7 @@ class MixtureOfExperts(Stateless):
     top_k: Size
     gated: Flag = True
     bias: Flag = False
+    router: Flag = True
     router_bias: Flag = False
     shared_intermediate: Count = 0
     shared_gate: Flag = False
@@ -98,9 +99,8 @@ class MixtureOfExperts(Stateless):
         )
 
     def _router(self) -> tuple[Tensor, ...]:
-        return linear(
-            self._at("router"), self.choices, self.hidden, bias=self.router_bias, role="router"
-        )
+        name, bias = self._at("router"), self.router_bias
+        return linear(name, self.choices, self.hidden, bias=bias, role="router")[: 2 * self.router]
 
     def _buffers(self) -> tuple[Tensor, ...]:
         buffers: list[tuple[str, tuple[int, ...]]] = []
@@ -260,34 +260,34 @@ class MixtureOfExperts(Stateless):
         704643072
         """
         tokens = step.tokens
-        operations = [gemm(self._at("router"), self._router(), tokens, execution)]
         into, out_of = self._latent()
-        if into:
-            operations.append(gemm(self._at("latent_in"), into, tokens, execution))
-        operations += self._expert_operations(tokens, execution)
-        if out_of:
-            operations.append(gemm(self._at("latent_out"), out_of, tokens, execution))
+        operations = self._gemms(tokens, execution, router=self._router(), latent_in=into)
+        alike = execution.layout.tp * (execution.layout.cp if step.phase == "decode" else 1)
+        operations += self._expert_operations(tokens, alike, execution)
+        operations += self._gemms(tokens, execution, latent_out=out_of)
         shared = self._shared()
         alone = shared.operations(step, execution) if shared else ()
         operations += [op for op in alone if op.kind != "all_reduce"]
-        if self.shared_gate:
-            operations.append(gemm(self._at("shared_gate"), self._shared_gate(), tokens, execution))
-        if execution.layout.tp > 1:
-            operations.append(all_reduce(self._at("all_reduce"), tokens, self.hidden, execution))
+        operations += self._gemms(tokens, execution, shared_gate=self._shared_gate())
+        if alike > 1:
+            name = self._at("all_reduce")
+            operations.append(all_reduce(name, tokens, self.hidden, execution, ranks=alike))
         return tuple(operations)
 
-    def _expert_operations(self, tokens: Numeric, execution: Execution) -> list[Operation]:
+    def _expert_operations(
+        self, tokens: Numeric, alike: int, execution: Execution
+    ) -> list[Operation]:
         """Return the experts' products, and what brings tokens of other ranks to them and back.
 
-        Ranks that share heads have the same tokens: each sends its share of them, and every rank
-        that holds part of one of the token's experts receives it.
+        So many ranks have the same tokens: each sends its share of them, and every rank that holds
+        part of one of the token's experts receives it.
         """
         layout = execution.layout
-        products = self._expert_products(tokens * layout.attention_dp, execution)
-        if layout.attention_dp == 1:
+        products = self._expert_products(tokens * (layout.expert_ranks // alike), execution)
+        if layout.expert_ranks == alike:
             return [products]
         copies = min(self.expert_visits(1) * layout.moe_tp, layout.expert_ranks)
-        rows = tokens / layout.tp * copies
+        rows = tokens / alike * copies
         operand = execution.operand(execution.weights.format_of(self._experts()[0]))
         width = self.expert_hidden
         return [
@@ -295,6 +295,13 @@ class MixtureOfExperts(Stateless):
             products,
             all_to_all(self._at("combine"), rows, width, execution.stream, execution),
         ]
+
+    def _gemms(
+        self, tokens: Numeric, execution: Execution, **matrices: tuple[Tensor, ...]
+    ) -> list[Operation]:
+        """Return the products with those of some matrices that there are."""
+        there = ((self._at(name), matrix) for name, matrix in matrices.items() if matrix)
+        return [gemm(name, matrix, tokens, execution) for name, matrix in there]
 
     def _expert_products(self, tokens: Numeric, execution: Execution) -> Operation:
         """Return one rank's share of what experts do for all tokens that they share."""

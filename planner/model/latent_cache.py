@@ -217,7 +217,31 @@ class LatentCache:
         1179648
         """
         del tp
-        return self.entries(context) * self.entry_bytes(execution)
+        return self.stored_bytes(self.entries(context), execution)
+
+    def stored_bytes(self, entries: Numeric, execution: Execution) -> Numeric:
+        """Return the bytes of so many kept vectors.
+
+        Parameters
+        ----------
+        entries : numeric
+            Vectors kept. [1]
+        execution : Execution
+            Gives the cache format; some keep the newest in 16 bits.
+
+        Returns
+        -------
+        numeric
+            Exact size. [bytes]
+
+        Examples
+        --------
+        >>> from planner.model.execution import half
+        >>> LatentCache(kind="latent", dim=576).stored_bytes(2, half())
+        2304
+        """
+        fmt = self.format or execution.cache
+        return fmt.kept_bytes(entries, self.entry_bytes(execution), 2 * self.dim)
 
     def describe(self, context: int, execution: Execution, *, tp: int) -> str:
         """Return what one layer keeps, in words and figures.
@@ -246,5 +270,5 @@ class LatentCache:
         fmt = self.format or execution.cache
         return (
             f"{self.entries(context):,} entries × {self.entry_bytes(execution):,} B "
-            f"(one vector of {self.dim} in {fmt.name} for all heads{copies})"
+            f"(one vector of {self.dim} in {fmt.name}{fmt.exception} for all heads{copies})"
         )

@@ -22,7 +22,9 @@ from planner.model.placement import StoredPart, split_by, stored_tensors
 from planner.model.position import Positions
 from planner.model.step import Step
 from planner.model.storage import WeightScheme
+from planner.model.streaming import streamed
 from planner.model.tensor import Tensor
+from planner.model.token_ranks import part_operations
 from planner.model.tower import Tower
 from planner.sources import Source
 
@@ -322,13 +324,14 @@ class Model:
             The ranks do not divide the model.
         """
         for layer, part, count, scheme in self.stored_parts(execution.weights):
-            for operation in part.operations(step, replace(execution, weights=scheme)):
+            for operation in part_operations(part, step, replace(execution, weights=scheme)):
                 yield layer, operation, count
         for tower in self.towers:
             yield from tower.operations(step, execution)
         yield from between_stages(step.tokens, self.hidden, execution)
+        yield from streamed(self, step, execution)
 
-    def reading(self, name: str, tokens: int) -> Model:
+    def reading(self, name: str, tokens: int, times: int = 1) -> Model:
         """Return the model with a tower that reads so many tokens of each sequence.
 
         Parameters
@@ -336,12 +339,14 @@ class Model:
         name : str
             The tower, such as ``"encoder"`` or ``"vision"``.
         tokens : int
-            What it reads; 0 leaves its work out. [tokens]
+            What it reads at once; 0 leaves its work out. [tokens]
+        times : int
+            How often it does, as for several images. [1]
 
         Returns
         -------
         Model
-            What attends to the tower's output sees as many tokens.
+            What attends to the tower's output sees all these tokens.
 
         Raises
         ------
@@ -350,30 +355,15 @@ class Model:
         """
         if name not in [tower.name for tower in self.towers]:
             raise UnknownNameError("tower", name, [tower.name for tower in self.towers])
-        read = {layer: attending(layer, name, tokens) for layer, _ in self.groups}
+        read = {layer: attending(layer, name, tokens * times) for layer, _ in self.groups}
         return replace(
             self,
             towers=tuple(
-                replace(tower, tokens=tokens) if tower.name == name else tower
+                replace(tower, tokens=tokens, times=times) if tower.name == name else tower
                 for tower in self.towers
             ),
             layers=tuple(read[layer] for layer in self.layers),
         )
-
-    def tensor_parallel_sizes(self, most: int) -> tuple[int, ...]:
-        """Return the tensor-parallel sizes that the model admits.
-
-        Parameters
-        ----------
-        most : int
-            Largest size to try. [1]
-
-        Returns
-        -------
-        tuple of int
-            Ascending. [1]
-        """
-        return tuple(tp for tp in range(1, most + 1) if self.admits(Layout(tp=tp)))
 
     def admits(self, layout: Layout) -> bool:
         """Return whether every split of the model divides over the ranks of a layout.

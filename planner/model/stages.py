@@ -14,6 +14,7 @@ from planner.model.part import Part
 from planner.model.shared_block import SharedBlock
 
 if TYPE_CHECKING:
+    from planner.model.execution import Execution
     from planner.model.model import Model
 
 
@@ -109,6 +110,43 @@ def pipeline_stages(model: Model, pp: int) -> tuple[Model, ...]:
         )
         for count, end in zip(counts, ends, strict=True)
     )
+
+
+def distinct_stages(model: Model, execution: Execution) -> tuple[tuple[Model, int], ...]:
+    """Return the pipeline stages that differ in what they hold, with how often each occurs.
+
+    Parameters
+    ----------
+    model : Model
+        The whole model.
+    execution : Execution
+        Gives the number of stages, and whether layers are stored differently by place.
+
+    Returns
+    -------
+    tuple of tuple
+        The first stage of each kind, in order, and how many there are.
+
+    Raises
+    ------
+    LayoutError
+        There are more stages than layers.
+
+    Examples
+    --------
+    >>> from planner import load_model
+    >>> from planner.model.execution import half
+    >>> from planner.model.layout import Layout
+    >>> stages = distinct_stages(load_model("llama-3.1-70b"), half(Layout(pp=8)))
+    >>> [(stage.first_layer, count) for stage, count in stages]
+    [(0, 1), (10, 6), (70, 1)]
+    """
+    placed = bool(execution.weights.rules)
+    kinds: dict[object, list[Model]] = {}
+    for stage in pipeline_stages(model, execution.layout.pp):
+        held = stage.first_layer if placed else frozenset(stage.groups)
+        kinds.setdefault((stage.first, stage.last, held), []).append(stage)
+    return tuple((alike[0], len(alike)) for alike in kinds.values())
 
 
 def _with_shared(layers: Iterable[Layer]) -> Iterator[Layer]:

@@ -11,6 +11,7 @@ from pydantic import Field
 from planner.errors import PrecisionError
 from planner.model.bounds import MOST_LAYERS, Name
 from planner.model.formats.caches import CACHE_FORMATS, cache_format
+from planner.model.formats.names import cache_name
 from planner.model.formats.number_format import BF16, FP16, FP32, Format, by_name
 from planner.model.formats.weights import WEIGHT_FORMATS, weight_format
 from planner.model.tensor import Role, Tensor
@@ -58,7 +59,7 @@ def find_format(kind: str, name: str, known: dict[str, Format]) -> Format:
     >>> find_format("weights", "mxfp4", WEIGHT_FORMATS).bits
     4
     """
-    found = known.get(str(name))
+    found = known.get(cache_name(name))
     if found is None:
         raise PrecisionError(f"unknown format of {kind}", got=name, allowed=", ".join(known))
     return found

@@ -68,7 +68,7 @@ def document(plan: Plan, *, share_link: str | None = None) -> Document:
             subtitle=f"{load.sequences:,} × {load.context:,} tokens; "
             f"weights {plan.deployment.execution.weights.name}, "
             f"cache {plan.deployment.execution.cache.name}; "
-            f"tensor parallel {plan.deployment.layout.tp}, replicas {plan.deployment.layout.dp}",
+            f"{plan.deployment.layout}",
             sections=tuple(section for section in made if section is not None),
         )
     )

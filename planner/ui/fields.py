@@ -68,7 +68,7 @@ FIELDS: Mapping[str, Field] = {
             label="Devices",
             flag="-n",
             default="4",
-            help="How many devices there are in all: tensor-parallel ranks × replicas.",
+            help="How many devices there are in all: what TP, PP, CP and DP multiply to.",
         ),
         Field(
             key="tp",
@@ -126,7 +126,62 @@ FIELDS: Mapping[str, Field] = {
             label="Replicas",
             flag="--dp",
             default=AUTO,
-            help="DP: independent copies of the model. TP × DP = devices; auto follows from TP.",
+            help="DP: copies of the model, each with sequences of its own. TP × PP × CP × DP = "
+            "devices; auto follows from TP.",
+        ),
+        Field(
+            key="pp",
+            label="Pipeline stages",
+            flag="--pp",
+            default=AUTO,
+            help="PP: the layers are dealt to stages, one group of TP ranks each. The first holds "
+            "the embedding, the last the head; auto is one stage.",
+        ),
+        Field(
+            key="ep",
+            label="Expert parallel",
+            flag="--ep",
+            default=AUTO,
+            help="EP: ranks that share the experts, whole ones each. Beyond TP × CP they join "
+            "replicas, which then attend on their own and share one copy of the experts.",
+        ),
+        Field(
+            key="cp",
+            label="Context parallel",
+            flag="--cp",
+            default=AUTO,
+            help="CP: ranks that share the tokens of a sequence. Each holds the weights, and a "
+            "part of the cache.",
+        ),
+        Field(
+            key="dcp",
+            label="Cache parts",
+            flag="--dcp",
+            default=AUTO,
+            help="DCP: parts that tensor-parallel ranks cut the cached tokens into, where they "
+            "would else hold copies of the same heads.",
+        ),
+        Field(
+            key="adp",
+            label="Attention DP",
+            flag="--attention-dp",
+            default=AUTO,
+            help="Replicas that share one copy of the experts; auto follows from EP.",
+        ),
+        Field(
+            key="ow",
+            label="Offload weights",
+            flag="--offload-weights",
+            default="",
+            help="Share of the layers' weights in host memory, streamed in at every step: 0.5, "
+            "50% or '20 layers'.",
+        ),
+        Field(
+            key="oc",
+            label="Offload cache",
+            flag="--offload-cache",
+            default="",
+            help="Share of the caches in host memory, read over the link at every step.",
         ),
         Field(
             key="a",

@@ -29,7 +29,8 @@ from planner.ui.state import (
 )
 from planner.units import format_bytes, format_si
 
-_COUNTS = ("n", "tp", "ctx", "s", "isl", "osl", "dp", "mbt", "mns")
+_LAYOUT = ("pp", "ep", "cp", "dcp", "adp")
+_COUNTS = ("n", "tp", "ctx", "s", "isl", "osl", "dp", "mbt", "mns", *_LAYOUT)
 _PAUSE = "150ms"
 """How long somebody who types must pause before the answer follows."""
 _LAST = "_last_answer"
@@ -150,8 +151,16 @@ def _draw() -> Slots:
         )
         _row(lambda: _text("mbt"), lambda: _text("mns"))
         _row(lambda: _text("u"), lambda: _text("mml"))
-    _slot(slots, "isl", "osl", "dp", "a", "mbt", "mns", "u", "mml")
+        _row(lambda: _share_of_devices("pp"), lambda: _share_of_devices("ep"))
+        _row(lambda: _share_of_devices("adp"), lambda: _share_of_devices("cp"))
+        _share_of_devices("dcp")
+        _row(lambda: _text("ow"), lambda: _text("oc"))
+    _slot(slots, "isl", "osl", "dp", "a", "mbt", "mns", "u", "mml", *_LAYOUT, "ow", "oc")
     return slots
+
+
+def _share_of_devices(key: str) -> None:
+    _choice(key, (AUTO, *_divisors(_found_hardware())))
 
 
 def _slot(slots: Slots, *keys: str) -> None:
@@ -205,7 +214,8 @@ def _node_brings_its_devices() -> None:
     option = str(st.session_state["d"])
     if loaded.is_node(option):
         st.session_state["n"] = str(loaded.hardware(first_word(option), None).devices)
-        st.session_state["tp"] = st.session_state["dp"] = AUTO
+        for key in ("tp", "dp", *_LAYOUT):
+            st.session_state[key] = AUTO
 
 
 def _whole_node_of_a_link() -> None:

@@ -104,11 +104,12 @@ def _figures(plan: Plan, data: dict[str, Any]) -> None:
         columns[3],
         plan,
         "Decode step, at best",
-        format_seconds(decode["time_s"]),
+        format_seconds(decode["floor_s"]),
         ("" if plan.fits else "if it fitted: ")
-        + f"{decode['tokens_per_s']:,.0f} tokens/s{'' if one_replica else ' per replica'}, "
+        + f"typically {format_seconds(decode['time_s'])}, {decode['tokens_per_s']:,.0f} tokens/s"
+        + f"{'' if one_replica else ' per replica'}, "
         + f"{decode['bound']} bound",
-        ("decode.time_s", "decode.tokens_per_s"),
+        ("decode.floor_s", "decode.time_s", "decode.tokens_per_s"),
     )
 
 
@@ -188,9 +189,11 @@ def _memory(plan: Plan) -> None:
 def _choices(plan: Plan) -> str:
     """What auto became."""
     chosen = plan.inputs()
+    layout = plan.deployment.layout
+    further = f" ({layout})" if layout.devices > layout.tp * layout.dp or layout.ep > 1 else ""
     return (
         f"Tensor parallel {chosen['tp']} × {chosen['dp']} "
-        f"{'replica' if chosen['dp'] == 1 else 'replicas'}; "
+        f"{'replica' if chosen['dp'] == 1 else 'replicas'}{further}; "
         f"weights {chosen['weights']}, KV cache {chosen['kv_cache_dtype']}, activations "
         f"{chosen['activations']}; prompts of {chosen['isl']:,} tokens, at most "
         f"{chosen['max_num_batched_tokens']:,} tokens in one step."

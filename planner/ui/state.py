@@ -10,6 +10,7 @@ from planner.engines import LONGEST, EngineSettings
 from planner.errors import PlannerError, ScenarioError
 from planner.hardware import Hardware
 from planner.model import Model
+from planner.offloading import parse_offload
 from planner.scenario import Scenario
 from planner.ui.fields import AUTO, FIELDS, NO_ENGINE, UPLOADED
 from planner.ui.link import query
@@ -204,6 +205,15 @@ def build(
         hardware=devices_found,
         tp=count(values, "tp"),
         dp=count(values, "dp"),
+        pp=count(values, "pp"),
+        ep=count(values, "ep"),
+        cp=count(values, "cp"),
+        dcp=count(values, "dcp"),
+        attention_dp=count(values, "adp"),
+        offload=parse_offload(
+            {"offload_weights": _format(values, "ow"), "offload_cache": _format(values, "oc")},
+            layers=len(found.layers),
+        ),
         weights=_format(values, "w"),
         activations=_format(values, "a"),
         kv_cache_dtype=_format(values, "kv"),

@@ -8,6 +8,8 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from planner.layouts import SIZES, flag_of
+from planner.offloading import offload_flags
 from planner.plan import Plan
 from planner.report.blocks import Block, Code, Figure, Figures, Link, Paragraph, Section
 from planner.report.material import Material
@@ -70,8 +72,8 @@ def command(plan: Plan) -> str:
         "-m": scenario.model.id,
         "-d": scenario.hardware.id,
         "-n": scenario.hardware.devices,
-        "--tp": scenario.tp,
-        "--dp": scenario.dp,
+        **{flag_of(size): getattr(scenario, size) for size in SIZES},
+        **offload_flags(scenario.offload),
         "--weights": scenario.weights,
         "--activations": scenario.activations,
         "--kv-cache-dtype": scenario.kv_cache_dtype,
@@ -82,13 +84,15 @@ def command(plan: Plan) -> str:
         "--max-num-batched-tokens": scenario.max_num_batched_tokens,
         **_engine_flags(scenario),
     }
+    if scenario.images:
+        flags |= {"--images": scenario.images, "--image-tokens": scenario.image_tokens}
     words = ["planner", "plan"]
     for flag, value in flags.items():
         if value is not None:
             words += [flag, str(value)]
     for name, value in scenario.engine.options if scenario.engine else ():
         words += ["--engine-option", f"{name}={value}"]
-    return shlex.join(words)
+    return shlex.join([*words, "--mtp"] if scenario.mtp else words)
 
 
 def _engine_flags(scenario: Scenario) -> dict[str, object]:
