@@ -110,7 +110,7 @@ DESIGNS = (
         bands_by=("kind", "variant"),
     ),
     Design(
-        id="elementwise", table="elementwise", kinds=("elementwise", "memory_copy"),
+        id="elementwise", table="elementwise", kinds=("elementwise",),
         axes=("bytes",),
         levels=((("kind",), 0.1), (("kernel",), 0.3), (("device", "kernel"), 0.5)),
         bands_by=("device",),

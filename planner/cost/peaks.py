@@ -167,6 +167,8 @@ def _rates(work: Work, placed: Placed) -> np.ndarray:
 
 def _link_s(kind: str, columns: Columns, work: Work, placed: Placed) -> np.ndarray:
     """Message over link as the best algorithm sends it; zero for what is no collective."""
+    if work.link_s is not None:
+        return work.link_s
     if "ranks" not in columns:
         return np.zeros(len(work.flop))
     links = [device.scale_up or device.host for device in placed.devices]

@@ -65,6 +65,8 @@ class Work:
         Arithmetic of the products, a key of a device's rates.
     reason : numpy.ndarray
         Why a row cannot be counted; empty where it is.
+    link_s : numpy.ndarray, optional
+        Time of messages over the link they travel on; over the device's own link without it. [s]
     """
 
     flop: np.ndarray
@@ -72,6 +74,7 @@ class Work:
     message_bytes: np.ndarray
     precision: np.ndarray
     reason: np.ndarray
+    link_s: np.ndarray | None = None
 
 
 def codes_of(columns: Sequence[np.ndarray], rows: int) -> tuple[np.ndarray, list[tuple[Any, ...]]]:
