@@ -13,7 +13,7 @@ from planner.cost.kinship import stand_in
 from planner.cost.work import Columns, Work, codes_of, work_of
 from planner.hardware import Device
 
-LOW_PRECISION = ("fp8", "int8", "fp6", "fp4", "int4")
+LOW_PRECISION = frozenset({"fp8", "int8", "fp6", "fp4", "int4"})
 CACHE_SPEEDUP = 4.0
 """Bandwidth of level-2 caches over that of device memory, at most: the floor of resident sets."""
 
@@ -186,7 +186,7 @@ def _quantising(
     rows = len(work.flop)
     if kind != "gemm":
         return np.ones(rows), np.zeros(rows)
-    quantised = np.isin(work.precision, LOW_PRECISION)
+    quantised = np.array([precision in LOW_PRECISION for precision in work.precision])
     return 1.0 + quantised, np.where(quantised, 3 * columns["m"] * columns["k"] / bandwidth, 0.0)
 
 

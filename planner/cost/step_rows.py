@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -35,7 +36,7 @@ class Entry:
     @property
     def rows(self) -> int:
         """Points of the grid. [1]."""
-        return int(np.prod(self.size, dtype=int))
+        return math.prod(self.size)
 
 
 def flat(entries: Sequence[Entry], values: Sequence[Any]) -> np.ndarray:
@@ -53,11 +54,11 @@ def flat(entries: Sequence[Entry], values: Sequence[Any]) -> np.ndarray:
     numpy.ndarray
         One row per point; text as objects.
     """
+    gridded = any(entry.size for entry in entries)
     if isinstance(values[0], str):
-        column = np.empty(len(values), object)
-        column[:] = values
-        return np.repeat(column, [entry.rows for entry in entries])
-    if not any(entry.size for entry in entries):
+        column = np.array(values, dtype=object)
+        return np.repeat(column, [entry.rows for entry in entries]) if gridded else column
+    if not gridded:
         return np.array(values, dtype=float)
     parts = (
         np.broadcast_to(np.asarray(value, dtype=float), entry.size).ravel()

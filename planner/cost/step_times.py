@@ -110,9 +110,10 @@ def step_times(
         bands = _kind_bands(kind, entries, device, execution, profiles, implementation or {})
         start = 0
         for number, at, entry in members:
-            band = bands[:, start : start + entry.rows].reshape(3, *entry.size)
+            band = bands[:, start : start + entry.rows] * entry.item.count
             start += entry.rows
-            sums[number].add(kind, at, band * entry.item.count)
+            parts = band.reshape(3, *entry.size) if entry.size else band[:, 0].tolist()
+            sums[number].add(kind, at, parts)
         if not _profiled(kind, entries, profiles):
             for number in {number for number, _, _ in members}:
                 sums[number].at_floor.append(kind)
@@ -128,7 +129,7 @@ class _Sum:
         self._low: dict[str, Numeric] = {}
         self._high: dict[str, Numeric] = {}
 
-    def add(self, kind: str, at: int, band: np.ndarray) -> None:
+    def add(self, kind: str, at: int, band: Sequence[Numeric]) -> None:
         """Add an operation: time, p10 and p90 of all its occurrences."""
         time_s, low_s, high_s = band
         self.seconds[at] = time_s
