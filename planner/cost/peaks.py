@@ -55,7 +55,7 @@ class Peaks:
     @property
     def moving_s(self) -> np.ndarray:
         """Over memory or the link, whichever is slower. [s]."""
-        return np.maximum(self.memory_s, self.link_s)
+        return np.asarray(np.maximum(self.memory_s, self.link_s))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class Placed:
         for device in self.devices:
             kin = device if getattr(device, field) else stand_in(device, self.measured)
             found.append(float(getattr(kin, field) or 1) if kin else 1.0)
-        return np.array(found)[self.codes]
+        return np.asarray(np.array(found)[self.codes])
 
 
 def place_rows(
@@ -162,7 +162,7 @@ def _rates(work: Work, placed: Placed) -> np.ndarray:
         [device.rates.get(precision, np.nan) for (precision,) in precisions]
         for device in placed.devices
     ]
-    return np.array(rates, dtype=float)[placed.codes, codes]
+    return np.asarray(np.array(rates, dtype=float)[placed.codes, codes])
 
 
 def _link_s(kind: str, columns: Columns, work: Work, placed: Placed) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -102,7 +102,8 @@ def step_times(
     groups: dict[str, list[tuple[int, int, Entry]]] = {}
     for number, cost in enumerate(costs):
         for at, item in enumerate(cost.operations):
-            kind = "elementwise" if item.operation.kind in STREAMED else item.operation.kind
+            own = item.operation.kind
+            kind: str = "elementwise" if own in STREAMED else own
             groups.setdefault(kind, []).append((number, at, Entry(item, sizes[number])))
     sums = [_Sum(len(cost.operations)) for cost in costs]
     for kind, members in groups.items():
@@ -129,7 +130,7 @@ class _Sum:
         self._low: dict[str, Numeric] = {}
         self._high: dict[str, Numeric] = {}
 
-    def add(self, kind: str, at: int, band: Sequence[Numeric]) -> None:
+    def add(self, kind: str, at: int, band: Iterable[Numeric]) -> None:
         """Add an operation: time, p10 and p90 of all its occurrences."""
         time_s, low_s, high_s = band
         self.seconds[at] = time_s

@@ -164,7 +164,7 @@ def _figures(
 ) -> tuple[np.ndarray, str]:
     """FLOP, bytes and message of rows that share a part."""
     shape = {name: None if value != value else value for name, value in part.items()}
-    execution = execution_of(shape.pop("dtype"), kv_dtype=shape.pop("kv_dtype", None) or None)
+    execution = execution_of(str(shape.pop("dtype")), kv_dtype=shape.pop("kv_dtype", None) or None)
     found = operations_of(kind, {**shape, **step}, execution)
     rows = len(next(iter(step.values())))
     totals = np.zeros((3, rows))
