@@ -33,7 +33,8 @@ def _time(phase: str, field: str) -> Explain:
     def explain(plan: Plan) -> Explanation:
         times = getattr(plan, f"{phase}_times")
         if times is None:
-            return replace(getattr(plan, phase).explain("floor_s"), figure=field)
+            cost: StepCost = getattr(plan, phase)
+            return replace(cost.explain("floor_s"), figure=field)
         return explain_times(getattr(plan, phase), times, field)
 
     return explain

@@ -71,7 +71,7 @@ DESIGNS = (
         id="attention-decode", table="attention_decode", kinds=("attention_decode",),
         axes=("batch", "heads", "kv_heads", "share", "head_dim", "seen", "windowed", "tiles",
               "pairs", "waste", "cache"),
-        surfaces=(("pairs", "seen"),), smoothness=30.0,
+        surfaces=(("pairs", "seen"), ("share", "seen"), ("head_dim", "seen")), smoothness=30.0,
         levels=_levels("dtype", "kv_dtype"), bands_by=("dtype", "kv_dtype", "kernel", "device"),
     ),
     Design(
@@ -105,8 +105,8 @@ DESIGNS = (
         kinds=("state_space_prefill", "state_space_decode", "state_space_verify",
                "short_convolution_prefill", "short_convolution_decode", "short_convolution_verify"),
         axes=("batch", "new", "heads", "tokens", "tiles"), surfaces=(("tiles", "new"),),
-        levels=((("kind", "variant"), 0.1), (("kind", "variant", "kernel"), 0.2),
-                (("kind", "family"), 0.2), (("kind", "variant", *_STACK), 0.5)),
+        levels=((("kind", "variant"), 0.1), (("kind", "variant", "backend", "kernel"), 0.2),
+                (("kind", "device"), 0.2), (("kind", "variant", *_STACK), 0.3)),
         bands_by=("kind", "variant"),
     ),
     Design(

@@ -194,7 +194,7 @@ def place_of_row(cells: Iterable[str]) -> float:
     Examples
     --------
     >>> round(place_of_row(["gemm", "h100-sxm"]), 3)
-    0.553
+    0.924
     """
     return int(hashlib.sha256("|".join(cells).encode()).hexdigest()[:8], 16) / 16**8
 
