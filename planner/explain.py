@@ -13,7 +13,7 @@ from planner.model.placement import checkpoint_bytes, copied_bytes, multi_token_
 from planner.units import format_bytes
 
 if TYPE_CHECKING:
-    from planner.fleet import Fleet
+    from planner.fewest import Fewest
     from planner.plan import Plan
 
 Explain = Callable[["Plan"], Explanation]
@@ -270,7 +270,7 @@ def _most_sequences(plan: Plan) -> Explanation:
     )
 
 
-def _fewest_devices(figure: str, value: Callable[[Fleet], int]) -> Explain:
+def _fewest_devices(figure: str, value: Callable[[Fewest], int]) -> Explain:
     def explain(plan: Plan) -> Explanation:
         fleet = plan.fewest_devices
         return Explanation(

@@ -1,198 +1,376 @@
-"""The fewest devices that hold a load, over every layout that a model admits."""
+"""The fleet for a load: the cheapest that holds its objectives in simulation, and its rivals."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
 
-from planner.arrays import ceil_div
-from planner.cost.limits import most_sequences
-from planner.deployment import Deployment, rank_memory
-from planner.layouts import SIZES, flag_of
-from planner.model import Layout, Model
+import numpy as np
 
-_MOST_JOINED = 64
-"""Devices that depend on one another, at most."""
+from planner.service import Service
+from planner.serving.economics import energy, token_cost
+from planner.serving.objectives import MEETS, REASONS
+from planner.serving.outcome import Outcome
+from planner.serving.search import best_of_each
+from planner.serving.simulator import Runner, one_by_one
+from planner.serving.stability import (
+    BreakPoint,
+    Shifted,
+    break_points,
+    leaders,
+    sensitivity,
+)
+from planner.version import SCHEMA_VERSION, __version__
+
+MOST_TRIALS = 24
+ASSUMPTIONS = (
+    "Step times are floors: every operation at the peak of its device. A real fleet is larger.",
+    "Requests reach replicas at random; one replica at its part of the load stands for all.",
+    "The closed form ranks by means over requests; the winner is the first by cost that holds the "
+    "objectives in simulation at the stated percentile.",
+    "Caches are counted between half and twice the mean resident length; no engine's reserves.",
+)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One candidate that was simulated.
+
+    Parameters
+    ----------
+    place : int
+        Which of the candidates.
+    outcome : Outcome
+        What the simulation found.
+    missed : dict
+        Figure of each objective that is missed at the percentile. [s]
+    """
+
+    place: int
+    outcome: Outcome
+    missed: dict[str, float]
+
+    @property
+    def holds(self) -> bool:
+        """Whether every objective holds."""
+        return not self.missed and not self.outcome.overloaded
+
+
+@dataclass(frozen=True, kw_only=True)
 class Fleet:
-    """The fewest devices that hold a load, and their layout."""
+    """The answer to a question about a service.
 
-    layout: Layout
+    Parameters
+    ----------
+    service : Service
+        Candidates in closed form.
+    runner : callable
+        Runs simulations.
+    requests : int
+        Requests of each simulation. [1]
+    seed : int
+        Of the requests.
+    """
+
+    service: Service
+    runner: Runner = one_by_one
+    requests: int = 4000
+    seed: int = 0
+
+    @cached_property
+    def trials(self) -> tuple[Trial, ...]:
+        """Candidates simulated in the order of cost, until one holds."""
+        candidates = self.service.candidates
+        found: list[Trial] = []
+        failed: dict[tuple[int, int, int], int] = {}
+        for at in candidates.best_order():
+            place = int(at)
+            if candidates.reason[place] != MEETS or len(found) == MOST_TRIALS:
+                break
+            kind = (
+                int(candidates.deployable[place]),
+                int(candidates.max_num_seqs[place]),
+                int(candidates.max_num_batched_tokens[place]),
+            )
+            if failed.get(kind, 0) >= candidates.replicas[place]:
+                continue
+            trial = self._trial(place)
+            found.append(trial)
+            if trial.holds:
+                break
+            failed[kind] = int(candidates.replicas[place])
+        return tuple(found)
+
+    def _trial(self, place: int) -> Trial:
+        outcome = self.service.simulated(
+            place, requests=self.requests, seed=self.seed, runner=self.runner
+        )
+        objectives = self.service.question.objectives
+        figures = {
+            name: outcome.percentile(name, objectives.percent) for name in objectives.bounds()
+        }
+        missed = {
+            name: figures[name]
+            for name, most in objectives.bounds().items()
+            if figures[name] > most
+        }
+        return Trial(place=place, outcome=outcome, missed=missed)
 
     @property
-    def devices(self) -> int:
-        """How many. [1]."""
-        return self.layout.devices
+    def chosen(self) -> Trial | None:
+        """The cheapest that holds; None where none was found."""
+        return self.trials[-1] if self.trials and self.trials[-1].holds else None
 
     @property
-    def sizes(self) -> str:
-        """The layout for people: tensor-parallel ranks, replicas, and what else there is."""
-        layout = self.layout
-        further = {name: size for name in ("pp", "ep") if (size := getattr(layout, name)) > 1}
-        sizes = {"tp": layout.tp, **further, "dp": layout.dp}
-        return ", ".join(f"{name} {size}" for name, size in sizes.items())
+    def met(self) -> bool:
+        """Whether the objectives can be met."""
+        return self.chosen is not None
 
-    def flags(self, given: Iterable[str]) -> dict[str, int | str]:
-        """Return what to put on the command line.
+    @property
+    def shown(self) -> int:
+        """The place of the answer, or of the nearest miss."""
+        if self.chosen is not None:
+            return self.chosen.place
+        if self.trials:
+            return min(self.trials, key=lambda trial: self._excess(trial.missed)).place
+        return int(self.service.candidates.best_order()[0])
+
+    def _excess(self, missed: dict[str, float]) -> float:
+        bounds = self.service.question.objectives.bounds()
+        return max((figure / bounds[name] for name, figure in missed.items()), default=np.inf)
+
+    def unmet(self) -> tuple[dict[str, Any], ...]:
+        """Return which objectives are missed, by how much, and the nearest that can be met.
+
+        Returns
+        -------
+        tuple of dict
+            Empty where all are met.
+        """
+        if self.met:
+            return ()
+        objectives, candidates = self.service.question.objectives, self.service.candidates
+        trial = next((each for each in self.trials if each.place == self.shown), None)
+        found = []
+        for name, asked in objectives.bounds().items():
+            here = float(getattr(candidates, name)[self.shown]) if name != "e2e_s" else self._e2e()
+            if trial is not None:
+                here = trial.outcome.percentile(name, objectives.percent)
+            if here > asked:
+                found.append(
+                    {
+                        "objective": name,
+                        "asked_s": asked,
+                        "nearest_s": here if np.isfinite(here) else None,
+                        "excess_fraction": here / asked - 1 if np.isfinite(here) else None,
+                    }
+                )
+        return tuple(found)
+
+    def _e2e(self) -> float:
+        candidates, shape = self.service.candidates, self.service.shape
+        tpot = float(candidates.tpot_s[self.shown])
+        return float(candidates.ttft_s[self.shown]) + tpot * shape.decode_steps
+
+    @cached_property
+    def sensitivity(self) -> tuple[Shifted, ...]:
+        """Which input moves the answer most."""
+        service = self.service
+        return sensitivity(leaders(service.search, service.candidates), service.rate_per_s)
+
+    @cached_property
+    def break_points(self) -> tuple[BreakPoint, ...]:
+        """At which load the answer changes."""
+        service = self.service
+        return break_points(leaders(service.search, service.candidates), service.rate_per_s)
+
+    def verdict(self) -> str:
+        """Return the answer as a sentence.
+
+        Returns
+        -------
+        str
+            What to deploy, or what cannot be had.
+        """
+        row = self.row(self.shown)
+        fleet = f"{row['devices']:,} devices: {row['replicas']:,} × {row['deployable']}"
+        if self.met:
+            return f"{fleet} bear {self.service.rate_per_s:,.3g} requests/s within all objectives."
+        missed = [
+            f"{each['objective'].removesuffix('_s').upper()} of {each['asked_s']:.4g} s is missed"
+            + (
+                f" by {each['excess_fraction']:.0%}; the nearest is {each['nearest_s']:.4g} s"
+                if each["nearest_s"] is not None
+                else ": the load exceeds what the fleet bears"
+            )
+            for each in self.unmet()
+        ]
+        why = "; ".join(missed) or "the load exceeds what the fleet bears"
+        return f"Nothing meets the objectives. {why} ({fleet})."
+
+    def row(self, place: int) -> dict[str, Any]:
+        """Return one candidate as plain data.
 
         Parameters
         ----------
-        given : iterable of str
-            Sizes that stand there already, which must be said even where they become one.
+        place : int
+            Which of the candidates.
 
         Returns
         -------
         dict
-            Flags with their values.
-
-        Examples
-        --------
-        >>> Fleet(Layout(tp=2, dp=3)).flags(["pp"])
-        {'--tp': 2, '--pp': 1, '--dp': 3}
+            Deployment, cost and means in closed form.
         """
-        said = {"tp", "dp", *given}
-        sizes = ((name, getattr(self.layout, name)) for name in SIZES)
-        return {flag_of(name): size for name, size in sizes if size > 1 or name in said}
+        candidates, service = self.service.candidates, self.service
+        deployable = service.deployables[int(candidates.deployable[place])]
+        priced = service.search.priced
+        return {
+            "deployable": deployable.id,
+            **deployable.labels,
+            "replicas": int(candidates.replicas[place]),
+            "devices": int(candidates.devices[place]),
+            "max_num_seqs": int(candidates.max_num_seqs[place]),
+            "max_num_batched_tokens": int(candidates.max_num_batched_tokens[place]),
+            "usd_per_h": float(candidates.cost[place]) if priced else None,
+            "ttft_s": _plain(candidates.ttft_s[place]),
+            "tpot_s": _plain(candidates.tpot_s[place]),
+            "utilisation_fraction": float(candidates.utilisation[place]),
+            "concurrency": float(candidates.concurrency[place]),
+            "reason": REASONS[int(candidates.reason[place])],
+            "miss_fraction": _plain(candidates.miss[place]),
+        }
 
+    def alternatives(self, most: int = 12) -> list[dict[str, Any]]:
+        """Return the best of each deployable, with why it lost.
 
-def fleet_figures(fleet: Fleet | None) -> dict[str, int | None]:
-    """Return the figures of the fewest devices as plain data.
+        Parameters
+        ----------
+        most : int
+            How many. [1]
 
-    Parameters
-    ----------
-    fleet : Fleet or None
-        None where no number of devices is enough.
+        Returns
+        -------
+        list of dict
+            By rank.
+        """
+        candidates = self.service.candidates
+        own = self.shown
+        rows = []
+        for place in best_of_each(candidates):
+            if candidates.deployable[place] == candidates.deployable[own]:
+                place = own  # noqa: PLW2901
+            rows.append({**self.row(place), "lost": self._lost(place)})
+        rows.sort(key=lambda row: row["lost"] is not None)
+        return rows[:most]
 
-    Returns
-    -------
-    dict
-        Devices, and the sizes of their layout. [1]
-
-    Examples
-    --------
-    >>> fleet_figures(Fleet(Layout(tp=2, dp=3)))["fewest_devices"]
-    6
-    """
-    sizes = ("tp", "pp", "dp", "ep")
-    return {
-        "fewest_devices": fleet.devices if fleet else None,
-        **{f"fewest_devices_{n}": getattr(fleet.layout, n) if fleet else None for n in sizes},
-    }
-
-
-def fewest_devices(deployment: Deployment) -> Fleet | None:
-    """Return the fewest devices of this kind that hold the load.
-
-    Every product of tensor-parallel ranks, pipeline stages and data-parallel ranks that share the
-    experts is tried, at most 64 devices that depend on one another, and as many copies of it as the
-    sequences need.
-
-    Parameters
-    ----------
-    deployment : Deployment
-        Model, device, formats and load.
-
-    Returns
-    -------
-    Fleet or None
-        The fewest devices; of equals that with fewer that depend on one another, then with more
-        tensor-parallel ranks. None where no layout holds one sequence.
-    """
-    search = _Search(deployment)
-    best: Layout | None = None
-    for devices in range(1, _MOST_JOINED + 1):
-        if best is not None and devices >= best.devices:
-            break
-        for layout in joined_layouts(deployment.scenario.model, devices):
-            found = search.copies(layout, best.devices if best else None)
-            if found is not None and (best is None or found.devices < best.devices):
-                best = found
-    return None if best is None else Fleet(best)
-
-
-def joined_layouts(model: Model, devices: int) -> Iterator[Layout]:
-    """Yield the layouts of so many devices that depend on one another.
-
-    Parameters
-    ----------
-    model : Model
-        The model.
-    devices : int
-        How many. [1]
-
-    Yields
-    ------
-    Layout
-        More tensor-parallel ranks first; stages next, then data-parallel ranks that share experts.
-
-    Examples
-    --------
-    >>> from planner import load_model
-    >>> [str(layout) for layout in joined_layouts(load_model("mixtral-8x7b"), 4)]
-    ['tp 4', 'tp 2, pp 2', 'tp 2, dp 2, ep 4, attention dp 2', 'pp 4', 'pp 2, dp 2, ep 2, \
-attention dp 2', 'dp 4, ep 4, attention dp 4']
-    """
-    for tp in _divisors(devices)[::-1]:
-        for pp in _divisors(devices // tp)[::-1]:
-            joined = devices // tp // pp
-            layout = Layout(tp=tp, pp=pp)
-            if joined > 1:
-                layout = replace(layout, dp=joined, ep=tp * joined, attention_dp=joined)
-            if pp <= len(model.layers) and model.admits(layout) and _shares(model, layout):
-                yield layout
-
-
-def _shares(model: Model, layout: Layout) -> bool:
-    return layout.attention_dp == 1 or any(group == "ep" for group, _ in model.sections)
-
-
-def _divisors(number: int) -> list[int]:
-    return [n for n in range(1, number + 1) if number % n == 0]
-
-
-class _Search:
-    """How many copies of a layout a load needs, the hopeless ones told without a full sum."""
-
-    def __init__(self, deployment: Deployment) -> None:
-        self._deployment = deployment
-        self._whole: dict[Layout, tuple[int, int]] = {}
-
-    def copies(self, layout: Layout, better_than: int | None) -> Layout | None:
-        """Return the layout with as many data-parallel ranks as the load needs."""
-        load = self._deployment.load
-        bound = self._most(layout)
-        if bound == 0 or (
-            better_than is not None
-            and bound is not None
-            and self._repeated(layout, bound).devices >= better_than
-        ):
+    def _lost(self, place: int) -> str | None:
+        candidates = self.service.candidates
+        if place == self.shown and self.met:
             return None
-        execution = replace(self._deployment.execution, layout=layout)
-        most = most_sequences(rank_memory(self._deployment.scenario, execution), load.context)
-        if most.value is None:
-            return layout
-        return self._repeated(layout, most.value) if most.value else None
+        reason = int(candidates.reason[place])
+        if reason != MEETS:
+            miss = candidates.miss[place]
+            by = f" by {miss:.0%}" if np.isfinite(miss) else ""
+            return f"misses {REASONS[reason]}{by}"
+        tried = next((each for each in self.trials if each.place == place), None)
+        if tried is not None and not tried.holds:
+            percent = self.service.question.objectives.percent
+            return f"misses {', '.join(tried.missed) or 'load'} at p{percent:g} in simulation"
+        more = candidates.cost[place] / candidates.cost[self.shown] - 1
+        unit = "costs" if self.service.search.priced else "takes"
+        what = "" if self.service.search.priced else " devices"
+        return f"{unit} {more:.0%} more{what}" if more > 0 else "equal cost, more loaded"
 
-    def _repeated(self, layout: Layout, most: int) -> Layout:
-        groups = ceil_div(self._deployment.load.sequences, most * layout.attention_dp)
-        return replace(layout, dp=int(groups) * layout.attention_dp)
+    def economics(self, *, pue: float = 1.0) -> dict[str, Any]:
+        """Return what the shown fleet costs and draws.
 
-    def _most(self, layout: Layout) -> int | None:
-        """Return how many sequences a rank holds if all stages were alike; None: no bound."""
-        one_stage = replace(layout, pp=1)
-        if one_stage not in self._whole:
-            execution = replace(self._deployment.execution, layout=one_stage)
-            model, context = self._deployment.scenario.model, self._deployment.load.context
-            self._whole[one_stage] = (
-                model.weights_bytes(execution, layout=one_stage),
-                int(model.cache_bytes(context, execution, layout=one_stage)),
+        Parameters
+        ----------
+        pue : float
+            Power usage effectiveness of the site. [1]
+
+        Returns
+        -------
+        dict
+            None where no price or no power is known.
+        """
+        service, row = self.service, self.row(self.shown)
+        shape, rate = service.shape, service.rate_per_s
+        deployable, _, _ = service.settings_of(self.shown)
+        output = rate * shape.output_tokens
+        found: dict[str, Any] = {"usd_per_h": row["usd_per_h"], "pue": pue}
+        if row["usd_per_h"] is not None:
+            cost = token_cost(
+                usd_per_h=row["usd_per_h"],
+                input_tokens_per_s=rate * shape.prompt_tokens,
+                output_tokens_per_s=output,
+                prefill_fraction=self._prefill_fraction(),
             )
-        weights, sequence = self._whole[one_stage]
-        memory = self._deployment.memory
-        free = memory.capacity_bytes - memory.runtime.context_bytes
-        left = free * layout.pp - weights
-        if left <= 0:
-            return 0
-        return left // sequence if sequence else None
+            found |= asdict(cost)
+        if deployable.device_power_w is not None:
+            found |= asdict(
+                energy(
+                    device_power_w=deployable.device_power_w,
+                    devices=row["devices"],
+                    output_tokens_per_s=output,
+                    pue=pue,
+                )
+            )
+        return found
+
+    def _prefill_fraction(self) -> float:
+        """Share of the time in which tokens are made that prompts take."""
+        service, candidates = self.service, self.service.candidates
+        deployable, settings, replicas = service.settings_of(self.shown)
+        batch = max(float(candidates.concurrency[self.shown]), 1.0)
+        decode_s = float(deployable.times.decode_time_s(batch, service.shape.resident_tokens))
+        rate = service.rate_per_s / replicas
+        decoding = min(rate * service.shape.decode_steps * decode_s / batch, 1.0)
+        busy = max(float(candidates.utilisation[self.shown]), decoding)
+        return float(np.clip(1 - decoding / busy, 0.0, 1.0))
+
+    def to_dict(self, *, pue: float = 1.0) -> dict[str, Any]:
+        """Return the answer as plain data.
+
+        Parameters
+        ----------
+        pue : float
+            Power usage effectiveness of the site. [1]
+
+        Returns
+        -------
+        dict
+            Verdict, fleet, simulation, alternatives, cost, sensitivity, break points.
+        """
+        service = self.service
+        trial = next((each for each in self.trials if each.place == self.shown), None)
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "planner_version": __version__,
+            "verdict": {"met": self.met, "sentence": self.verdict(), "unmet": list(self.unmet())},
+            "load": {
+                "rate_per_s": service.rate_per_s,
+                "mean_prompt_tokens": service.shape.prompt_tokens,
+                "mean_output_tokens": service.shape.output_tokens,
+                "resident_tokens": service.shape.resident_tokens,
+                "output_tokens_per_s": service.rate_per_s * service.shape.output_tokens,
+            },
+            "objectives": asdict(service.question.objectives),
+            "fleet": self.row(self.shown),
+            "simulation": None if trial is None else trial.outcome.to_dict(),
+            "alternatives": self.alternatives(),
+            "rejected": [asdict(each) for each in service.rejected],
+            "economics": self.economics(pue=pue),
+            "sensitivity": [asdict(each) for each in self.sensitivity],
+            "break_points": [asdict(each) for each in self.break_points],
+            "candidates_tried": len(service.candidates),
+            "assumptions": list(ASSUMPTIONS),
+        }
+
+
+def _plain(value: Any) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+__all__ = ["ASSUMPTIONS", "Fleet", "Trial"]

@@ -15,7 +15,7 @@ from planner.engines.ideal import ideal_answer
 from planner.errors import UnknownNameError
 from planner.explain import EXPLAIN
 from planner.explanation import Explanation
-from planner.fleet import Fleet, fewest_devices, fleet_figures
+from planner.fewest import Fewest, fewest_devices, fewest_figures
 from planner.model import Model, Step
 from planner.model.placement import checkpoint_bytes
 from planner.offloading import offload_figures, offload_inputs
@@ -83,7 +83,7 @@ class Plan:
         return Limit(value=limit.value * self.deployment.layout.dp, limited_by=limit.limited_by)
 
     @cached_property
-    def fewest_devices(self) -> Fleet | None:
+    def fewest_devices(self) -> Fewest | None:
         """Fewest devices of this kind that hold the load. [1]."""
         return fewest_devices(self.deployment)
 
@@ -114,7 +114,7 @@ class Plan:
     @property
     def limiting(self) -> Limiting:
         """What takes the room: weights if they alone do not fit, else the largest variable part."""
-        fixed = self.memory.weights_bytes + self.memory.runtime_bytes
+        fixed = self.memory.weights_bytes + self.memory.runtime_bytes + self.memory.reserve_bytes
         if fixed > self.capacity_bytes:
             return "weights"
         parts: dict[Limiting, float] = {
@@ -286,7 +286,7 @@ class Plan:
             "largest_context_limited_by": self.largest_context.limited_by,
             "most_sequences": self.most_sequences.value,
             "most_sequences_limited_by": self.most_sequences.limited_by,
-            **fleet_figures(self.fewest_devices),
+            **fewest_figures(self.fewest_devices),
         }
 
     def _verdict(self) -> dict[str, Any]:

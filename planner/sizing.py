@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from planner.arrays import ceil_div
 from planner.cost.limits import largest_context, most_sequences
 from planner.deployment import Deployment, rank_memory
-from planner.fleet import fewest_devices
+from planner.engines import EngineSettings
+from planner.fewest import fewest_devices
 from planner.layouts import given_sizes
 from planner.model import Execution
 from planner.model.schemes import weight_scheme
@@ -16,6 +17,7 @@ from planner.model.storage import CACHE_FORMATS
 from planner.units import format_bytes
 
 _SMALLER_WEIGHTS = ("fp8", "int4")
+_LARGE_SHARE = 0.95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +53,11 @@ def suggestions(deployment: Deployment) -> tuple[Suggestion, ...]:
     Returns
     -------
     tuple of Suggestion
-        Smaller cache, fewer sequences, shorter context, smaller weights, more devices.
+        Flags of the engine, smaller cache, fewer sequences, shorter context, smaller weights, more
+        devices.
     """
     found = [
+        *_engine_flags(deployment),
         *_smaller_cache(deployment),
         *_smaller_load(deployment),
         *_smaller_weights(deployment),
@@ -67,6 +71,45 @@ def _with(deployment: Deployment, execution: Execution) -> tuple[int, bool]:
     sequences = int(ceil_div(deployment.load.sequences, execution.layout.dp))
     total = int(memory.use(deployment.load.context, sequences).total_bytes)
     return total, total <= memory.capacity_bytes
+
+
+def _engine_flags(deployment: Deployment) -> Iterator[Suggestion]:
+    """What costs nothing: shorter requests admitted, and more of the device for the engine."""
+    allocation, settings = deployment.allocation, deployment.scenario.engine
+    if allocation is None or settings is None:
+        return
+    longest = allocation.pool.max_context_tokens
+    admitted = allocation.pool.max_model_len
+    if longest is not None and deployment.load.context <= longest < admitted:
+        yield _flagged(
+            deployment,
+            replace(settings, max_model_len=longest),
+            {"--max-model-len": longest},
+            f"Admit requests of at most {longest:,} tokens",
+        )
+    share = settings.gpu_memory_utilization
+    if settings.kv_pool_bytes is None and (share is None or share < _LARGE_SHARE):
+        found = _flagged(
+            deployment,
+            replace(settings, gpu_memory_utilization=_LARGE_SHARE),
+            {"--gpu-memory-utilization": f"{_LARGE_SHARE:g}"},
+            f"Let the engine take {_LARGE_SHARE:.0%} of the device",
+        )
+        use = deployment.memory.use(deployment.load.context, deployment.replica_sequences)
+        if found.total_bytes < use.total_bytes:
+            yield found
+
+
+def _flagged(
+    deployment: Deployment, settings: EngineSettings, change: dict[str, int | str], text: str
+) -> Suggestion:
+    scenario = replace(deployment.scenario, engine=settings)
+    memory = rank_memory(scenario, deployment.execution)
+    total = int(memory.use(deployment.load.context, deployment.replica_sequences).total_bytes)
+    fits = total <= memory.capacity_bytes
+    return Suggestion(
+        text=f"{text}: {_phrase(total, fits)}.", change=change, total_bytes=total, fits=fits
+    )
 
 
 def _phrase(total: int, fits: bool) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from planner.attention_io import ORDERS, RATIOS, LayerTraffic
 from planner.comparison import MEANINGS, METRICS, Comparison
+from planner.engines import steps
 from planner.explanation import Explanation
 from planner.plan import Plan
 from planner.units import format_bytes, format_quantity, format_seconds, format_si
@@ -67,6 +68,7 @@ def plan_text(plan: Plan) -> str:
     blocks = [
         _paragraph(("FITS  " if plan.fits else "DOES NOT FIT  ") + plan.verdict),
         _memory(plan),
+        *([_allocation(plan)] if plan.deployment.allocation else []),
         _times(plan),
         _limits(plan),
     ]
@@ -90,7 +92,8 @@ def _memory(plan: Plan) -> str:
         rows.append([f"  {label}", format_bytes(per_device[key]), format_bytes(whole[key])])
     rows += [
         [f"  {label}", format_bytes(per_device[f"{label}_bytes"]), ""]
-        for label in ("activations", "runtime", "total", "capacity")
+        for label in ("activations", "runtime", "graphs", "reserve", "total", "capacity")
+        if per_device[f"{label}_bytes"] or label == "total"
     ]
     away = data["offload"]
     if away["to"]:
@@ -113,6 +116,26 @@ def _stages(stages: list[dict[str, int | bool]]) -> str:
         )
         rows.append([name, f"{stage['layers']:,}", f"{stage['devices']:,}", *sizes])
     return "\n\n" + align(rows, right=[1, 2, 3, 4, 5])
+
+
+def _allocation(plan: Plan) -> str:
+    """From the label capacity to what is left, and what the engine prints."""
+    allocation = plan.deployment.allocation
+    if allocation is None:
+        return ""
+    pool = allocation.pool
+    rows = [[f"{allocation.engine} {allocation.version}", "size", "left", "why"]]
+    for step in steps(allocation, int(plan.memory.cache_bytes)):
+        size, left = format_bytes(step.item.bytes), format_bytes(step.left_bytes)
+        rows.append([f"  {step.item.name}", size, left, step.item.rule])
+    many = "-" if pool.max_concurrency is None else f"{pool.max_concurrency:,.2f}"
+    printed = (
+        f"{pool.blocks:,} blocks of {pool.block_tokens:,} tokens; "
+        f"{_count(pool.reported_cache_tokens)} tokens and {many} requests of "
+        f"{pool.max_model_len:,} tokens, as the engine prints them; "
+        f"longest request that fits {_count(pool.max_context_tokens)} tokens"
+    )
+    return align(rows, right=[1, 2]) + "\n" + _paragraph(printed, "  ")
 
 
 def _times(plan: Plan) -> str:

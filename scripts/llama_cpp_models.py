@@ -9,6 +9,19 @@ from typing import Any
 
 import gguf
 import numpy as np
+from llama_cpp_shapes import (
+    GEMMA2,
+    GEMMA3,
+    GPT_OSS,
+    GRANITE,
+    LLAMA,
+    LLAMA_2,
+    MAMBA2,
+    MIXTRAL,
+    QWEN3,
+    QWEN3_MOE,
+    SMOLLM2,
+)
 
 Config = Mapping[str, Any]
 Shaped = Iterator[tuple[str, tuple[int, ...]]]
@@ -168,12 +181,33 @@ def _gemma3(config: Config) -> Shaped:
         yield f"{at}.post_ffw_norm.weight", (config["hidden_size"],)
 
 
+def _gemma2(config: Config) -> Shaped:
+    norms = ("attn_q_norm.weight", "attn_k_norm.weight")
+    yield from (entry for entry in _gemma3(config) if not entry[0].endswith(norms))
+
+
 def _qwen3_moe(config: Config) -> Shaped:
     yield from _around(config)
     for at in _layers(config):
         yield from _attention(config, at, norms=True)
         yield f"{at}.ffn_norm.weight", (config["hidden_size"],)
         yield from _experts(config, at, config["num_experts"], config["moe_intermediate_size"])
+
+
+def _qwen3(config: Config) -> Shaped:
+    yield from _around(config)
+    for at in _layers(config):
+        yield from _attention(config, at, norms=True)
+        yield from _dense(config, at)
+
+
+def _mixtral(config: Config) -> Shaped:
+    yield from _around(config)
+    for at in _layers(config):
+        yield from _attention(config, at)
+        yield f"{at}.ffn_norm.weight", (config["hidden_size"],)
+        inner = config["intermediate_size"]
+        yield from _experts(config, at, config["num_local_experts"], inner)
 
 
 def _gpt_oss(config: Config) -> Shaped:
@@ -239,61 +273,20 @@ def _granite_words(config: Config) -> dict[str, Any]:
     }  # fmt: skip
 
 
-_LLAMA = {
-    "model_type": "llama", "hidden_size": 2048, "num_attention_heads": 32,
-    "num_key_value_heads": 8, "head_dim": 64, "intermediate_size": 8192, "vocab_size": 128256,
-    "num_hidden_layers": 4, "rope_theta": 5e5, "max_position_embeddings": 131072,
-    "tie_word_embeddings": True,
-}  # fmt: skip
-_GEMMA3 = {
-    "model_type": "gemma3_text", "hidden_size": 1152, "num_attention_heads": 4,
-    "num_key_value_heads": 1, "head_dim": 256, "intermediate_size": 6912, "vocab_size": 262144,
-    "num_hidden_layers": 12, "rope_theta": 1e6, "sliding_window": 512,
-    "max_position_embeddings": 32768, "tie_word_embeddings": True,
-}  # fmt: skip
-_QWEN3_MOE = {
-    "model_type": "qwen3_moe", "hidden_size": 2048, "num_attention_heads": 32,
-    "num_key_value_heads": 4, "head_dim": 128, "intermediate_size": 6144,
-    "moe_intermediate_size": 768, "num_experts": 128, "num_experts_per_tok": 8,
-    "vocab_size": 151936, "num_hidden_layers": 2, "rope_theta": 1e6,
-    "max_position_embeddings": 40960, "tie_word_embeddings": False,
-}  # fmt: skip
-_GPT_OSS = {
-    "model_type": "gpt_oss", "hidden_size": 2880, "num_attention_heads": 64,
-    "num_key_value_heads": 8, "head_dim": 64, "intermediate_size": 2880,
-    "num_local_experts": 32, "num_experts_per_tok": 4, "vocab_size": 201088,
-    "num_hidden_layers": 2, "rope_theta": 150000.0, "sliding_window": 128,
-    "max_position_embeddings": 131072, "tie_word_embeddings": False,
-    "attention_bias": True,
-}  # fmt: skip
-_MAMBA2 = {
-    "model_type": "mamba2", "hidden_size": 1536, "num_heads": 48, "head_dim": 64,
-    "state_size": 128, "expand": 2, "n_groups": 1, "conv_kernel": 4, "vocab_size": 50288,
-    "num_hidden_layers": 8, "tie_word_embeddings": True,
-}  # fmt: skip
-_GRANITE = {
-    "model_type": "granitemoehybrid", "hidden_size": 1536, "num_attention_heads": 12,
-    "num_key_value_heads": 4, "intermediate_size": 512, "shared_intermediate_size": 1024,
-    "num_local_experts": 64, "num_experts_per_tok": 6, "mamba_n_heads": 48, "mamba_d_head": 64,
-    "mamba_d_state": 128, "mamba_d_conv": 4, "mamba_expand": 2, "mamba_n_groups": 1,
-    "vocab_size": 100352, "max_position_embeddings": 131072, "tie_word_embeddings": True,
-    "num_hidden_layers": 6, "layer_types": [*["mamba"] * 5, "attention"],
-}  # fmt: skip
-
 CASES = (
     Case(
-        name="llama-3.2-1b", architecture="llama", weights="f16", config=_LLAMA,
+        name="llama-3.2-1b", architecture="llama", weights="f16", config=LLAMA,
         metadata=_heads, tensors=_llama,
     ),
     Case(
-        name="gemma-3-1b", architecture="gemma3", weights="f16", config=_GEMMA3,
+        name="gemma-3-1b", architecture="gemma3", weights="f16", config=GEMMA3,
         metadata=lambda config: {
             **_heads(config), "attention.sliding_window": config["sliding_window"],
         },
         tensors=_gemma3,
     ),
     Case(
-        name="qwen3-30b-a3b", architecture="qwen3moe", weights="q8_0", config=_QWEN3_MOE,
+        name="qwen3-30b-a3b", architecture="qwen3moe", weights="q8_0", config=QWEN3_MOE,
         metadata=lambda config: {
             **_heads(config), "expert_count": config["num_experts"],
             "expert_used_count": config["num_experts_per_tok"],
@@ -302,7 +295,7 @@ CASES = (
         tensors=_qwen3_moe,
     ),
     Case(
-        name="gpt-oss-20b", architecture="gpt-oss", weights="q8_0", config=_GPT_OSS,
+        name="gpt-oss-20b", architecture="gpt-oss", weights="q8_0", config=GPT_OSS,
         metadata=lambda config: {
             **_heads(config), "attention.sliding_window": config["sliding_window"],
             "expert_count": config["num_local_experts"],
@@ -312,14 +305,41 @@ CASES = (
         tensors=_gpt_oss,
     ),
     Case(
-        name="mamba2-780m", architecture="mamba2", weights="f16", config=_MAMBA2,
+        name="mamba2-780m", architecture="mamba2", weights="f16", config=MAMBA2,
         metadata=lambda config: _state_words(
             config["num_heads"], config["head_dim"], config["state_size"]
         ),
         tensors=_mamba2_model,
     ),
     Case(
-        name="granite-4.0-h-tiny", architecture="granitehybrid", weights="f16", config=_GRANITE,
+        name="granite-4.0-h-tiny", architecture="granitehybrid", weights="f16", config=GRANITE,
         metadata=_granite_words, tensors=_granite_hybrid,
+    ),
+    Case(
+        name="llama-2-7b", architecture="llama", weights="f16", config=LLAMA_2,
+        metadata=_heads, tensors=_llama,
+    ),
+    Case(
+        name="smollm2-135m", architecture="llama", weights="f16", config=SMOLLM2,
+        metadata=_heads, tensors=_llama,
+    ),
+    Case(
+        name="qwen3-14b", architecture="qwen3", weights="q8_0", config=QWEN3,
+        metadata=_heads, tensors=_qwen3,
+    ),
+    Case(
+        name="mixtral-8x7b", architecture="llama", weights="q8_0", config=MIXTRAL,
+        metadata=lambda config: {
+            **_heads(config), "expert_count": config["num_local_experts"],
+            "expert_used_count": config["num_experts_per_tok"],
+        },
+        tensors=_mixtral,
+    ),
+    Case(
+        name="gemma-2-2b", architecture="gemma2", weights="q8_0", config=GEMMA2,
+        metadata=lambda config: {
+            **_heads(config), "attention.sliding_window": config["sliding_window"],
+        },
+        tensors=_gemma2,
     ),
 )  # fmt: skip

@@ -101,6 +101,9 @@ def class_rows() -> Iterator[dict[str, Any]]:
         row: dict[str, Any] = {"model_type": kind, "reference": reference}
         try:
             row["parameters"] = import_config(config, where=kind).parameters
+            if kind not in known:
+                yield row | {"alone": True}
+                continue
         except PlannerError as error:
             if kind in known or not isinstance(error, UnsupportedConfigError):
                 row["why"] = str(error)

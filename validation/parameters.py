@@ -53,6 +53,8 @@ class ClassCount(_Entry):
     reference: int
     parameters: int | None = None
     why: str = ""
+    alone: bool = False
+    """Whether the language model of a kind that is not modelled is planned alone."""
 
     @property
     def exact(self) -> bool:
@@ -145,7 +147,8 @@ def _pair(planned: int | None, reference: int | None) -> str:
 
 
 def _classes(rows: Sequence[ClassCount]) -> list[str]:
-    counted = [row for row in rows if row.parameters is not None]
+    counted = [row for row in rows if row.parameters is not None and not row.alone]
+    alone = [row.model_type for row in rows if row.alone]
     left = [row.model_type for row in rows if row.parameters is None and not row.why]
     lines = [
         f"- {row.model_type}: {_pair(row.parameters, row.reference)}: {row.why}"
@@ -159,6 +162,11 @@ def _classes(rows: Sequence[ClassCount]) -> list[str]:
         *(
             ["Not equal, or refused for what their defaults say:", "\n".join(lines)]
             if lines
+            else []
+        ),
+        *(
+            [f"Language model alone, as a warning says, {len(alone)}: {_listed(alone)}."]
+            if alone
             else []
         ),
         *([f"Refused as not modelled, {len(left)}: {_listed(left)}."] if left else []),

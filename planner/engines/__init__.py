@@ -5,6 +5,7 @@ from planner.engines.engine import Engine, Site
 from planner.engines.memory import EngineMemory
 from planner.engines.registry import ENGINES, allocate, casts_fp32, find_engine
 from planner.engines.settings import LONGEST, EngineSettings
+from planner.engines.steps import Step, steps
 from planner.engines.version import Version, parse_engine
 
 __all__ = [
@@ -17,9 +18,11 @@ __all__ = [
     "LineItem",
     "Pool",
     "Site",
+    "Step",
     "Version",
     "allocate",
     "casts_fp32",
     "find_engine",
     "parse_engine",
+    "steps",
 ]

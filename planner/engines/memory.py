@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from planner.arrays import Numeric, maximum
 from planner.cost.memory import MemoryUse, explain_weights
@@ -205,7 +205,13 @@ class EngineMemory:
         return self._explain_item(figure, context, sequences)
 
     def _explain_weights(self) -> Explanation:
-        return explain_weights(self._stage, self.execution, self.layout)
+        stage, held = self._stage, self.weights_bytes
+        stored = explain_weights(stage, self.execution, self.layout)
+        added = held - sum(int(term.value) for term in stored.terms)
+        if not added:
+            return stored
+        term = Term(label="what loading adds: padding, whole blocks, tables", value=added)
+        return replace(stored, value=held, terms=(*stored.terms, term))
 
     def _explain_item(self, figure: str, context: int, sequences: int) -> Explanation:
         allocation = self.allocation

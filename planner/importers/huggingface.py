@@ -17,7 +17,7 @@ from planner.model.consistency import check_model
 from planner.sources import Source
 
 _LANGUAGE_MODELS = (
-    "ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "ForMaskedLM",
+    "ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "ForMaskedLM", "ChatModel", "MTModel",
 )  # fmt: skip
 _FUSED_QKV = frozenset({
     "bloom", "chatglm", "dbrx", "falcon", "RefinedWeb", "RefinedWebModel", "gpt2", "gpt_bigcode",

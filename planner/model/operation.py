@@ -176,6 +176,46 @@ def elementwise(
     )
 
 
+def cache_update(
+    name: str, tokens: Numeric, width: int, written_bytes: Numeric, execution: Execution
+) -> Operation:
+    """Return the pass that puts new keys and values into a cache.
+
+    Parameters
+    ----------
+    name : str
+        Name of the operation.
+    tokens : numeric
+        Rows that are read. [tokens]
+    width : int
+        Elements of a row. [elements]
+    written_bytes : numeric
+        What the cache takes of them. [bytes]
+    execution : Execution
+        Formats and layout.
+
+    Returns
+    -------
+    Operation
+        No FLOP, only bytes.
+
+    Examples
+    --------
+    >>> from planner.model.execution import half
+    >>> cache_update("cache_update", 16, 2048, 32768, half()).shape["total_bytes"]
+    98304
+    """
+    read = tokens * width * execution.stream_bytes
+    return Operation(
+        name=name,
+        kind="elementwise",
+        precision=execution.stream.precision,
+        input_bytes=read,
+        cache_write_bytes=written_bytes,
+        shape={"tokens": tokens, "width": width, "total_bytes": read + written_bytes},
+    )
+
+
 def all_reduce(
     name: str, tokens: Numeric, width: int, execution: Execution, *, ranks: int | None = None
 ) -> Operation:

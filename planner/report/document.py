@@ -10,6 +10,7 @@ from typing import TypeVar
 from planner.plan import Plan
 from planner.report.blocks import Document, Section
 from planner.report.material import Material
+from planner.report.sections.allocation import allocation
 from planner.report.sections.equations import equations
 from planner.report.sections.inputs import inputs
 from planner.report.sections.limits import limits
@@ -29,6 +30,7 @@ SECTIONS: tuple[Callable[[Material], Section | None], ...] = (
     verdict,
     inputs,
     memory,
+    allocation,
     prefill,
     decode,
     what_if,

@@ -1,4 +1,4 @@
-"""When requests come: at random, in bursts, from users who wait for their answer, or as recorded."""
+"""When requests come: at random, in bursts, from users who wait, or as recorded."""
 
 from __future__ import annotations
 

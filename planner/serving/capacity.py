@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from math import erfc, exp, sqrt
+from math import erfc, sqrt
 
 import numpy as np
 
+from planner.arrays import Numeric
 from planner.serving.load_shape import LoadShape
-from planner.serving.operating_curve import Arriving, OperatingCurve, operating_curve
+from planner.serving.occupancy import pool_limit, rereads, resident_blocks, tokens_limit
+from planner.serving.operating_curve import Arriving, OperatingCurve, between, operating_curve
 from planner.serving.paged_pool import CachePool
 from planner.serving.replica import ReplicaSettings
-from planner.serving.step_times import StepTimes
+from planner.serving.step_table import StepTable
 
 IN_STEP_CV2 = 1e-3
 """Outputs more equal than this keep users in step: they end, and come again, together."""
@@ -23,126 +25,40 @@ IN_STEP_CV2 = 1e-3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capacity:
-    """What a replica does at a load, in the mean.
+    """What a replica does at a load, in the mean; every field may be an array.
 
     Parameters
     ----------
-    concurrency : float
+    concurrency : numeric
         Sequences in flight, decoding or being read. [1]
-    concurrency_limit : float
+    concurrency_limit : numeric
         Most that slots, pool and the tokens of a step admit. [1]
-    limited_by : {"slots", "pool", "tokens"}
-        Which of the three is least.
-    rate_per_s, most_rate_per_s : float
+    limited_by : str or array of str
+        Which of the three is least: slots, pool or tokens.
+    rate_per_s, most_rate_per_s : numeric
         Requests completed, and the most that could be. [1/s]
-    utilisation : float
+    utilisation : numeric
         Offered over most requests; above 1 the queue grows without end. [1]
-    ttft_s, tpot_s, e2e_s, wait_s : float
+    ttft_s, tpot_s, e2e_s, wait_s : numeric
         Mean time to first token, per further token, to the last, and of it until taken up. [s]
-    preemption : float
+    preemption : numeric
         Chance that the pool is too small at a random time, so that a sequence is put back. [1]
-    occupancy_fraction : float
+    occupancy_fraction : numeric
         Mean share of the pool that is taken. [1]
     """
 
-    concurrency: float
-    concurrency_limit: float
-    limited_by: str
-    rate_per_s: float
-    most_rate_per_s: float
-    utilisation: float
-    ttft_s: float
-    tpot_s: float
-    e2e_s: float
-    wait_s: float
-    preemption: float
-    occupancy_fraction: float
-
-
-def resident_blocks(shape: LoadShape, pool: CachePool) -> float:
-    """Return the mean blocks of a decoding request.
-
-    Parameters
-    ----------
-    shape : LoadShape
-        The load.
-    pool : CachePool
-        Gives the block.
-
-    Returns
-    -------
-    float
-        Half a block more than its tokens fill: the last block is half full in the mean. [1]
-    """
-    private = shape.resident_tokens * shape.private_fraction
-    return pool.sequence_blocks + private / pool.block_tokens + 0.5 * (1 - 1 / pool.block_tokens)
-
-
-def pool_limit(shape: LoadShape, pool: CachePool) -> float:
-    """Return how many sequences the pool holds when prompts are admitted as soon as they fit.
-
-    Parameters
-    ----------
-    shape : LoadShape
-        The load.
-    pool : CachePool
-        The pool.
-
-    Returns
-    -------
-    float
-        The pool less half a prompt, the room that the next prompt in line is short of in the
-        mean, over the mean resident. Good to a tenth where ten or more sequences fit. [1]
-    """
-    if pool.blocks is None:
-        return float("inf")
-    prompt = pool.sequence_blocks + float(shape.new_tokens.mean()) / pool.block_tokens
-    room = pool.blocks - prompt / 2
-    return max(room / resident_blocks(shape, pool), 1.0)
-
-
-def tokens_limit(shape: LoadShape, max_num_batched_tokens: int) -> float:
-    """Return the batch at which every step is full of tokens.
-
-    Parameters
-    ----------
-    shape : LoadShape
-        The load.
-    max_num_batched_tokens : int
-        Most tokens in one step. [tokens]
-
-    Returns
-    -------
-    float
-        Prompts bring so many tokens for each decode step of a request, and no step has room for
-        more; exact where prompts can be cut anywhere, as chunked prefill does. [1]
-    """
-    steps = shape.decode_steps
-    return max_num_batched_tokens * steps / (steps + float(shape.new_tokens.mean()))
-
-
-def rereads_bound(shape: LoadShape) -> float:
-    r"""Return how often a sequence is put back at most while the pool is full.
-
-    .. math::
-        \frac{O}{P} \left(1 - e^{-P / O}\right)
-
-    After an admission the free room lies anywhere between nothing and a prompt; the pool overflows
-    where growth until the next end, exponential with mean ``O``, exceeds it. An upper bound: equal
-    outputs end more regularly.
-
-    Parameters
-    ----------
-    shape : LoadShape
-        The load.
-
-    Returns
-    -------
-    float
-        Times per request. [1]
-    """
-    prompt, output = float(shape.new_tokens.mean()), max(shape.decode_steps, 1e-9)
-    return output / prompt * (1 - exp(-prompt / output))
+    concurrency: Numeric
+    concurrency_limit: Numeric
+    limited_by: Numeric
+    rate_per_s: Numeric
+    most_rate_per_s: Numeric
+    utilisation: Numeric
+    ttft_s: Numeric
+    tpot_s: Numeric
+    e2e_s: Numeric
+    wait_s: Numeric
+    preemption: Numeric
+    occupancy_fraction: Numeric
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,22 +67,61 @@ class ReplicaCapacity:
 
     Parameters
     ----------
-    times : StepTimes
+    times : StepTable
         Seconds of its steps.
     shape : LoadShape
         What it is asked.
-    settings : ReplicaSettings
-        How it schedules.
+    pool : CachePool
+        Room for caches.
+    max_num_batched_tokens : int
+        Most tokens in one step. [tokens]
+    max_num_seqs : numeric
+        Most sequences in flight; many at once give arrays of answers. [1]
     """
 
-    times: StepTimes
+    times: StepTable
     shape: LoadShape
-    settings: ReplicaSettings
+    pool: CachePool
+    max_num_batched_tokens: int
+    max_num_seqs: Numeric
+
+    @classmethod
+    def of(cls, times: StepTable, shape: LoadShape, settings: ReplicaSettings) -> ReplicaCapacity:
+        """Return the closed form of a replica as it is simulated.
+
+        Parameters
+        ----------
+        times : StepTable
+            Seconds of its steps.
+        shape : LoadShape
+            What it is asked.
+        settings : ReplicaSettings
+            How it schedules.
+
+        Returns
+        -------
+        ReplicaCapacity
+            Ready for any rate or number of users.
+        """
+        return cls(
+            times=times,
+            shape=shape,
+            pool=settings.pool,
+            max_num_batched_tokens=settings.max_num_batched_tokens,
+            max_num_seqs=settings.max_num_seqs,
+        )
 
     @cached_property
     def held(self) -> OperatingCurve:
-        """With the batch held, as by users who wait, or under overload."""
-        return self._curve("together" if self.shape.output_cv2 < IN_STEP_CV2 else "apart")
+        """With the batch held, as by users who wait, or under overload.
+
+        Users with equal outputs end together and come again together, until a step overflows and
+        they drift apart: halfway between both.
+        """
+        apart = self._curve("apart")
+        if self.shape.output_cv2 >= IN_STEP_CV2:
+            return apart
+        return between(apart, self._curve("together"))
 
     @cached_property
     def open(self) -> OperatingCurve:
@@ -176,53 +131,59 @@ class ReplicaCapacity:
     @cached_property
     def crowded(self) -> OperatingCurve:
         """With the batch held by a full pool, which puts sequences back."""
-        return self._curve("apart", rereads_bound(self.shape))
+        return self._curve("apart", rereads(self.shape))
 
     def _curve(self, arrivals: Arriving, rereads: float = 0.0) -> OperatingCurve:
         return operating_curve(
             self.times,
             self.shape,
-            max_num_batched_tokens=self.settings.max_num_batched_tokens,
-            max_batch=self.settings.max_num_seqs,
+            max_num_batched_tokens=self.max_num_batched_tokens,
+            max_batch=int(np.max(self.max_num_seqs)),
             arrivals=arrivals,
             rereads=rereads,
         )
 
     @cached_property
-    def _limits(self) -> dict[str, float]:
-        step = tokens_limit(self.shape, self.settings.max_num_batched_tokens)
-        batch = min(step, self.settings.max_num_seqs)
-        return {
-            "slots": float(self.settings.max_num_seqs),
-            "pool": pool_limit(self.shape, self.settings.pool),
-            "tokens": float(self.held.at("in_flight", batch)) if step == batch else float("inf"),
-        }
+    def _limits(self) -> tuple[Numeric, Numeric, Numeric]:
+        """Sequences in flight that slots, pool and the tokens of a step admit."""
+        step = tokens_limit(self.shape, self.max_num_batched_tokens)
+        tokens = float(self.held.at("in_flight", step))
+        full = np.where(step < self.max_num_seqs, tokens, np.inf)
+        return self.max_num_seqs, pool_limit(self.shape, self.pool), full
 
-    @property
-    def concurrency_limit(self) -> float:
+    @cached_property
+    def concurrency_limit(self) -> Numeric:
         """Most sequences in flight. [1]."""
-        return min(self._limits.values())
+        slots, pool, tokens = self._limits
+        return np.minimum(np.minimum(slots, pool), tokens)
 
-    @property
-    def limited_by(self) -> str:
+    @cached_property
+    def limited_by(self) -> Numeric:
         """What binds: slots, the pool, or the tokens of a step."""
-        return min(self._limits, key=lambda name: self._limits[name])
+        slots, pool, tokens = self._limits
+        fewest = self.concurrency_limit
+        named = np.where(pool <= fewest, "pool", np.where(tokens <= fewest, "tokens", "slots"))
+        return named if named.ndim else str(named)
 
-    def _saturated(self) -> OperatingCurve:
-        return self.crowded if self.limited_by == "pool" else self.held
+    def _full(self, field: str) -> Numeric:
+        """A figure with as many in flight as can be."""
+        limit = self.concurrency_limit
+        held, crowded = (
+            curve.at(field, curve.batch_in_flight(limit)) for curve in (self.held, self.crowded)
+        )
+        return np.where(np.equal(self.limited_by, "pool"), crowded, held)
 
-    @property
-    def most_rate_per_s(self) -> float:
+    @cached_property
+    def most_rate_per_s(self) -> Numeric:
         """Requests completed when everything admitted is in flight. [1/s]."""
-        curve = self._saturated()
-        return float(curve.at("rate_per_s", curve.batch_in_flight(self.concurrency_limit)))
+        return self._full("rate_per_s")
 
-    def at_rate(self, rate_per_s: float, *, cv2: float = 1.0) -> Capacity:
+    def at_rate(self, rate_per_s: Numeric, *, cv2: float = 1.0) -> Capacity:
         """Return what the replica does under open arrivals.
 
         Parameters
         ----------
-        rate_per_s : float
+        rate_per_s : numeric
             Requests per second. [1/s]
         cv2 : float
             Squared coefficient of variation of the time between requests. [1]
@@ -232,30 +193,30 @@ class ReplicaCapacity:
         Capacity
             Waits are infinite where the rate is not below the most.
         """
-        most = self.most_rate_per_s
+        most, limit = self.most_rate_per_s, self.concurrency_limit
         load = rate_per_s / most
-        if load >= 1:
-            return self._capacity(
-                self._saturated(), self.concurrency_limit, most, load, float("inf")
-            )
-        batch = float(self.open.batch_at_rate(rate_per_s))
-        flight = batch + rate_per_s * float(self.open.at("reading_s", batch))
-        flight = min(flight, self.concurrency_limit)
-        wait = self._entry_wait_s(batch, rate_per_s) + self._slot_wait_s(flight, load, cv2)
-        return self._capacity(self.open, flight, rate_per_s, load, wait)
+        over = load >= 1
+        batch = self.open.batch_at_rate(rate_per_s)
+        flight = np.minimum(batch + rate_per_s * self.open.at("reading_s", batch), limit)
+        wait = self._entry_wait_s(batch, rate_per_s) + self._slot_wait_s(load, cv2)
+        batch = self.open.batch_in_flight(flight)
+        return self._capacity(
+            flight=np.where(over, limit, flight),
+            rate=np.minimum(rate_per_s, most),
+            load=load,
+            wait_s=np.where(over, np.inf, wait),
+            tpot_s=np.where(over, self._full("tpot_s"), self.open.at("tpot_s", batch)),
+            reading_s=np.where(over, self._full("reading_s"), self.open.at("reading_s", batch)),
+        )
 
-    def _entry_wait_s(self, batch: float, rate_per_s: float) -> float:
+    def _entry_wait_s(self, batch: Numeric, rate_per_s: Numeric) -> Numeric:
         """Until the step under way is done, and prompts before are read (M/G/1 in tokens)."""
-        step_s = float(self.open.at("step_s", batch))
-        full_s = float(self.open.at("full_step_s", batch))
-        new = self.shape.new_tokens / self.settings.max_num_batched_tokens
-        read_s = float(new.mean()) * full_s
-        share = min(rate_per_s * read_s, 0.999)
-        busy = min(1.0, rate_per_s * max(self.shape.decode_steps, 0) * step_s + share)
-        backlog = share / (1 - share) * float((new**2).mean() / (2 * new.mean())) * full_s
-        return busy * step_s / 2 + backlog
+        step_s = self.open.at("step_s", batch)
+        decoding = rate_per_s * max(self.shape.decode_steps, 0) * step_s
+        busy = np.minimum(1.0, decoding + rate_per_s * self.open.at("reading_s", batch))
+        return busy * step_s / 2 + self.open.at("backlog_s", batch)
 
-    def _slot_wait_s(self, flight: float, load: float, cv2: float) -> float:
+    def _slot_wait_s(self, load: Numeric, cv2: float) -> Numeric:
         """Sakasegawa's G/G/c with a server for each sequence in flight at most.
 
         The service of a server shortens as fewer are in flight, so this is an upper estimate.
@@ -263,8 +224,9 @@ class ReplicaCapacity:
         servers = self.concurrency_limit
         service_s = servers / self.most_rate_per_s
         spread = (cv2 + self.shape.output_cv2) / 2
+        below = np.minimum(load, 1 - 1e-9)
         power = np.sqrt(2 * (servers + 1)) - 1
-        return float(load**power / (servers * (1 - load)) * service_s * spread)
+        return below**power / (servers * (1 - below)) * service_s * spread
 
     def at_users(self, users: float, *, think_s: float = 0.0) -> Capacity:
         """Return what the replica does for users who wait for their answers.
@@ -281,23 +243,33 @@ class ReplicaCapacity:
         Capacity
             Users in flight, waiting and thinking add up to all.
         """
-        curve, limit = self.held, self.concurrency_limit
+        curve, limit = self.held, float(self.concurrency_limit)
         nodes = np.minimum(curve.in_flight, limit)
-        thinking = curve.rate_per_s * think_s
-        flight = float(np.interp(users, nodes + thinking, nodes))
+        flight = float(np.interp(users, nodes + curve.rate_per_s * think_s, nodes))
         if flight >= limit:
-            flight, curve = limit, self._saturated()
-        rate = float(curve.at("rate_per_s", curve.batch_in_flight(flight)))
+            flight, curve = limit, self.crowded if self.limited_by == "pool" else curve
+        batch = curve.batch_in_flight(flight)
+        rate = float(curve.at("rate_per_s", batch))
         waiting = max(users - flight - rate * think_s, 0.0) if flight >= limit else 0.0
-        most = self.most_rate_per_s
-        return self._capacity(curve, flight, rate, rate / most, waiting / rate)
+        return self._capacity(
+            flight=flight,
+            rate=rate,
+            load=rate / self.most_rate_per_s,
+            wait_s=waiting / rate,
+            tpot_s=curve.at("tpot_s", batch),
+            reading_s=curve.at("reading_s", batch),
+        )
 
     def _capacity(
-        self, curve: OperatingCurve, flight: float, rate: float, load: float, wait_s: float
+        self,
+        *,
+        flight: Numeric,
+        rate: Numeric,
+        load: Numeric,
+        wait_s: Numeric,
+        tpot_s: Numeric,
+        reading_s: Numeric,
     ) -> Capacity:
-        batch = float(curve.batch_in_flight(flight))
-        tpot_s = float(curve.at("tpot_s", batch))
-        ttft_s = wait_s + float(curve.at("reading_s", batch))
         preemption, occupancy = self._pool_use(flight)
         return Capacity(
             concurrency=flight,
@@ -306,25 +278,26 @@ class ReplicaCapacity:
             rate_per_s=rate,
             most_rate_per_s=self.most_rate_per_s,
             utilisation=load,
-            ttft_s=ttft_s,
+            ttft_s=wait_s + reading_s,
             tpot_s=tpot_s,
-            e2e_s=ttft_s + tpot_s * self.shape.decode_steps,
+            e2e_s=wait_s + reading_s + tpot_s * self.shape.decode_steps,
             wait_s=wait_s,
             preemption=preemption,
             occupancy_fraction=occupancy,
         )
 
-    def _pool_use(self, flight: float) -> tuple[float, float]:
+    def _pool_use(self, flight: Numeric) -> tuple[Numeric, Numeric]:
         """Normal approximation to the sum of a Poisson number of independent caches."""
-        pool = self.settings.pool
+        pool = self.pool
         if pool.blocks is None:
-            return 0.0, 0.0
+            return 0.0 * flight, 0.0 * flight
         mean = resident_blocks(self.shape, pool)
         spread = self.shape.resident_std_tokens / pool.block_tokens
-        std = np.sqrt(max(flight, 1e-9) * (mean**2 + spread**2))
-        excess = (pool.blocks - flight * mean) / std
-        chance = 0.5 * erfc(float(excess) / sqrt(2))
-        return chance, min(flight * mean / pool.blocks, 1.0)
+        std = np.sqrt(np.maximum(flight, 1e-9) * (mean**2 + spread**2))
+        chance = 0.5 * _erfc((pool.blocks - flight * mean) / std / sqrt(2))
+        return chance, np.minimum(flight * mean / pool.blocks, 1.0)
 
 
-__all__ = ["Capacity", "ReplicaCapacity", "pool_limit", "resident_blocks"]
+_erfc = np.vectorize(erfc, otypes=[np.float64])
+
+__all__ = ["Capacity", "ReplicaCapacity"]

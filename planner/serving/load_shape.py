@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,29 @@ class LoadShape:
     def prompt_tokens(self) -> float:
         """Mean prompt, cached part included. [tokens]."""
         return float((self.new_tokens + self.cached_tokens).mean())
+
+    def scaled(self, *, prompt: float = 1.0, output: float = 1.0) -> LoadShape:
+        """Return the load with longer or shorter prompts and outputs.
+
+        Parameters
+        ----------
+        prompt, output : float
+            Multiples. [1]
+
+        Returns
+        -------
+        LoadShape
+            With the same relative spread.
+        """
+        decoded = self.resident_tokens - self.prompt_tokens
+        return replace(
+            self,
+            new_tokens=self.new_tokens * prompt,
+            cached_tokens=self.cached_tokens * prompt,
+            output_tokens=max(self.output_tokens * output, 1.0),
+            resident_tokens=max(self.prompt_tokens * prompt + decoded * output, 1.0),
+            resident_std_tokens=self.resident_std_tokens * max(prompt, output),
+        )
 
     @property
     def decode_steps(self) -> float:

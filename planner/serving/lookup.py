@@ -1,4 +1,4 @@
-"""Step times for a loop that asks for one at a time: the tables of StepTimes as plain lists."""
+"""Step times for a loop that asks for one at a time: the tables of StepTable as plain lists."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from bisect import bisect_right
 
 import numpy as np
 
-from planner.serving.step_times import StepTimes
+from planner.serving.step_table import StepTable
 
 
 class StepLookup:
-    """One step's seconds in about a microsecond; the same figures as :class:`StepTimes`.
+    """One step's seconds in about a microsecond; the same figures as :class:`StepTable`.
 
     Parameters
     ----------
-    times : StepTimes
+    times : StepTable
         The tables.
     max_batch : int
         Most decoding sequences. [1]
@@ -24,7 +24,7 @@ class StepLookup:
 
     __slots__ = ("_cached", "_context", "_rows", "_times", "attention_s", "weights_s")
 
-    def __init__(self, times: StepTimes, *, max_batch: int, max_step_tokens: int) -> None:
+    def __init__(self, times: StepTable, *, max_batch: int, max_step_tokens: int) -> None:
         tokens = np.arange(max_step_tokens + max_batch + 1)
         self.weights_s: list[float] = np.asarray(times.weights_time_s(tokens)).tolist()
         self.weights_s[0] = 0.0

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from planner.arrays import Numeric
 from planner.serving.load_shape import LoadShape
-from planner.serving.step_times import StepTimes
+from planner.serving.step_table import StepTable
 
 Floats = NDArray[np.float64]
 LEAST_BATCH = 1e-3
@@ -45,8 +45,8 @@ class OperatingCurve:
         From the start of a prompt to its first token. [s]
     step_s : array
         Mean step. [s]
-    full_step_s : array
-        A step full of prompt tokens. [s]
+    backlog_s : array
+        Until the prompts that came before are read. [s]
     """
 
     batch: Floats
@@ -54,7 +54,7 @@ class OperatingCurve:
     tpot_s: Floats
     reading_s: Floats
     step_s: Floats
-    full_step_s: Floats
+    backlog_s: Floats
 
     @property
     def in_flight(self) -> Floats:
@@ -110,7 +110,7 @@ class OperatingCurve:
 
 
 def operating_curve(
-    times: StepTimes,
+    times: StepTable,
     shape: LoadShape,
     *,
     max_num_batched_tokens: int,
@@ -122,7 +122,7 @@ def operating_curve(
 
     Parameters
     ----------
-    times : StepTimes
+    times : StepTable
         Seconds of steps.
     shape : LoadShape
         What it is asked.
@@ -150,25 +150,28 @@ def operating_curve(
     most_sharing = max(max_num_batched_tokens / float(shape.new_tokens.mean()), 1.0)
     sharing = np.clip(batch if arrivals == "together" else 1.0, 1.0, most_sharing) + 0 * batch
     chunks = float(np.maximum(shape.new_tokens / max_num_batched_tokens, 1.0).mean())
+    weights_s = np.asarray(times.weights_time_s(np.add(seen, max_num_batched_tokens)))
+    full_s = weights_s + decode_s - np.asarray(times.weights_time_s(seen))
+    ahead_s = 0 * batch
     for _ in range(_ROUNDS):
         prompt_s = _prompt_s(times, shape, seen, sharing, max_num_batched_tokens)
         reading_s = sharing * prompt_s + chunks * decode_s
         work_s = steps * decode_s / batch + (1 + rereads) * prompt_s
-        met = reading_s * prompt_s / batch if arrivals == "open" else 0 * batch
+        met = ahead_s * prompt_s / batch if arrivals == "open" else 0 * batch
         rate = 2 / (work_s + np.sqrt(work_s**2 + 4 * met))
+        rate = np.maximum(rate, np.minimum(1 / work_s, batch / (steps * full_s)))
+        ahead_s = reading_s + _backlog_s(shape, rate, full_s, max_num_batched_tokens)
         step_s = batch / (rate * steps)
         if arrivals != "together":
             sharing = np.clip(_together(rate * step_s), 1.0, most_sharing)
     rate = np.maximum.accumulate(rate)
-    weights_s = np.asarray(times.weights_time_s(np.add(seen, max_num_batched_tokens)))
-    full_s = weights_s + decode_s - np.asarray(times.weights_time_s(seen))
     return OperatingCurve(
         batch=batch,
         rate_per_s=rate,
         tpot_s=batch / (rate * steps),
         reading_s=reading_s,
         step_s=step_s,
-        full_step_s=full_s,
+        backlog_s=_backlog_s(shape, rate, full_s, max_num_batched_tokens),
     )
 
 
@@ -177,7 +180,7 @@ def _whole(most: int) -> Floats:
 
 
 def _prompt_s(
-    times: StepTimes, shape: LoadShape, seen: Floats, sharing: Floats, most: int
+    times: StepTable, shape: LoadShape, seen: Floats, sharing: Floats, most: int
 ) -> Floats:
     """What a prompt adds to the steps that carry it, mean over prompts. [s]."""
     new = shape.new_tokens[np.newaxis, :]
@@ -191,9 +194,36 @@ def _prompt_s(
     return np.asarray((weights_s + attention_s).mean(axis=1))
 
 
+def _backlog_s(shape: LoadShape, rate: Floats, full_s: Floats, most: int) -> Floats:
+    """M/G/1 wait of prompts for the tokens of steps: a prompt is its share of a full step. [s]."""
+    parts = shape.new_tokens / most
+    load = np.minimum(rate * float(parts.mean()) * full_s, 0.98)
+    residual_s = float((parts**2).mean() / (2 * parts.mean())) * full_s
+    return np.asarray(load / (1 - load) * residual_s)
+
+
+def between(one: OperatingCurve, other: OperatingCurve) -> OperatingCurve:
+    """Return the mean of two curves over the same batches.
+
+    Parameters
+    ----------
+    one, other : OperatingCurve
+        The bounds.
+
+    Returns
+    -------
+    OperatingCurve
+        Rates and times halfway.
+    """
+    fields = ("batch", "rate_per_s", "tpot_s", "reading_s", "step_s", "backlog_s")
+    return OperatingCurve(
+        **{name: (getattr(one, name) + getattr(other, name)) / 2 for name in fields}
+    )
+
+
 def _together(per_step: Floats) -> Floats:
     """Prompts in a step that carries any, where they come at random. [1]."""
     return np.asarray(per_step / -np.expm1(-np.maximum(per_step, 1e-12)))
 
 
-__all__ = ["OperatingCurve", "operating_curve"]
+__all__ = ["Arriving", "OperatingCurve", "between", "operating_curve"]

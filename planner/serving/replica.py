@@ -17,7 +17,7 @@ from planner.serving.intake import Intake
 from planner.serving.ledger import Ledger
 from planner.serving.lookup import StepLookup
 from planner.serving.paged_pool import CachePool, PoolState
-from planner.serving.step_times import StepTimes
+from planner.serving.step_table import StepTable
 from planner.serving.workload import Requests
 
 MOST_SLOTS = 2**16
@@ -69,7 +69,7 @@ class Replica:
 
     Parameters
     ----------
-    times : StepTimes
+    times : StepTable
         Seconds of steps.
     settings : ReplicaSettings
         How it schedules.
@@ -80,7 +80,7 @@ class Replica:
     """
 
     def __init__(
-        self, times: StepTimes, settings: ReplicaSettings, requests: Requests, intake: Intake
+        self, times: StepTable, settings: ReplicaSettings, requests: Requests, intake: Intake
     ) -> None:
         slots = min(settings.max_num_seqs, len(requests))
         self.settings = settings
@@ -257,7 +257,7 @@ class Replica:
 
     def _admit(self, batch: int, growth: int) -> None:
         """Take waiting requests into the step while it has tokens, slots and blocks for them."""
-        settings, pool, reading = self.settings, self.pool, self.reading
+        settings, reading = self.settings, self.reading
         budget = settings.max_num_batched_tokens - batch
         for index, cached in reading:
             budget -= self.prompt[index] - cached

@@ -18,7 +18,7 @@ from planner.serving.ledger import Ledger
 from planner.serving.outcome import Outcome, ReplicaOutcome, combined
 from planner.serving.replica import Replica, ReplicaSettings
 from planner.serving.static_batch import serve_static
-from planner.serving.step_times import StepTimes
+from planner.serving.step_table import StepTable
 from planner.serving.workload import Requests
 
 
@@ -28,7 +28,7 @@ class Share:
 
     Parameters
     ----------
-    times : StepTimes
+    times : StepTable
         Seconds of its steps.
     settings : ReplicaSettings
         How it schedules.
@@ -38,7 +38,7 @@ class Share:
         Whether it forms a batch, finishes it, and only then forms the next.
     """
 
-    times: StepTimes
+    times: StepTable
     settings: ReplicaSettings
     requests: Requests
     static: bool = False
@@ -114,7 +114,7 @@ def _outcome(share: Share, intake: OpenIntake | ClosedIntake, ledger: Ledger) ->
 
 
 def simulate(
-    times: StepTimes,
+    times: StepTable,
     settings: ReplicaSettings,
     requests: Requests,
     *,
@@ -126,7 +126,7 @@ def simulate(
 
     Parameters
     ----------
-    times : StepTimes
+    times : StepTable
         Seconds of steps.
     settings : ReplicaSettings
         How each replica schedules.
@@ -154,7 +154,7 @@ def simulate(
     >>> from planner.serving.arrivals import Poisson
     >>> from planner.serving.lengths import Fixed
     >>> from planner.serving.paged_pool import CachePool
-    >>> from planner.serving.step_times import tabulate
+    >>> from planner.serving.step_table import tabulate
     >>> from planner.serving.workload import Workload
     >>> times = tabulate(
     ...     lambda step: 0.01 + 0 * step.tokens,
@@ -178,8 +178,8 @@ def simulate(
 
 
 def simulate_disaggregated(
-    prefill: tuple[StepTimes, ReplicaSettings, int],
-    decode: tuple[StepTimes, ReplicaSettings, int],
+    prefill: tuple[StepTable, ReplicaSettings, int],
+    decode: tuple[StepTable, ReplicaSettings, int],
     requests: Requests,
     *,
     transfer_s_per_token: float = 0.0,
@@ -192,7 +192,7 @@ def simulate_disaggregated(
 
     Parameters
     ----------
-    prefill, decode : tuple of StepTimes, ReplicaSettings and int
+    prefill, decode : tuple of StepTable, ReplicaSettings and int
         Step times, settings and number of the replicas of each kind.
     requests : Requests
         What the fleet is asked, at given times.

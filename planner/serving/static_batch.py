@@ -10,12 +10,12 @@ from planner.errors import ScenarioError
 from planner.serving.intake import Intake
 from planner.serving.ledger import Ledger
 from planner.serving.replica import ReplicaSettings
-from planner.serving.step_times import StepTimes
+from planner.serving.step_table import StepTable
 from planner.serving.workload import Requests
 
 
 def serve_static(
-    times: StepTimes, settings: ReplicaSettings, requests: Requests, intake: Intake
+    times: StepTable, settings: ReplicaSettings, requests: Requests, intake: Intake
 ) -> Ledger:
     """Serve requests batch by batch.
 
@@ -25,7 +25,7 @@ def serve_static(
 
     Parameters
     ----------
-    times : StepTimes
+    times : StepTable
         Seconds of steps.
     settings : ReplicaSettings
         Slots, tokens of a step and pool.
@@ -88,7 +88,7 @@ def _batch_size(
 
 
 def _read(
-    times: StepTimes, settings: ReplicaSettings, requests: Requests, batch: list[int]
+    times: StepTable, settings: ReplicaSettings, requests: Requests, batch: list[int]
 ) -> float:
     """Seconds to read all prompts, packed into steps of the most tokens."""
     prompts = requests.prompt_tokens[batch]
@@ -104,7 +104,7 @@ def _read(
 
 
 def _decode(
-    times: StepTimes, requests: Requests, batch: list[int], ledger: Ledger, now_s: float
+    times: StepTable, requests: Requests, batch: list[int], ledger: Ledger, now_s: float
 ) -> float:
     """Decode until the longest output is done; return when that is."""
     outputs = requests.output_tokens[batch]

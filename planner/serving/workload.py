@@ -1,4 +1,4 @@
-"""What a service is asked: lengths, arrivals and shared prefixes, and the requests drawn of them."""
+"""What a service is asked: lengths, arrivals, shared prefixes, and requests drawn of them."""
 
 from __future__ import annotations
 
@@ -211,12 +211,12 @@ class Requests:
     def __len__(self) -> int:
         return int(self.prompt_tokens.size)
 
-    def taken(self, which: slice, users: int | None = None) -> Requests:
+    def taken(self, which: slice | Tokens, users: int | None = None) -> Requests:
         """Return some of the requests, as one of several replicas gets them.
 
         Parameters
         ----------
-        which : slice
+        which : slice or array of int
             Which of them.
         users : int, optional
             Users of a closed loop that send them. [1]

@@ -37,15 +37,8 @@ def page() -> None:
     frame.begin("Claims", "Claims – published, and recomputed")
     st.markdown(_INTRODUCTION)
     row = st.container(horizontal=True, vertical_alignment="bottom")
-    words = row.text_input(
-        "Search",
-        key="claims_q",
-        type="search",
-        live=True,
-        max_chars=60,
-        placeholder="such as window, H100, mamba",
-        help="Shows cards that contain every word.",
-        bind="query-params",
+    words = frame.search(
+        row, "claims_q", "window, H100, mamba", "Shows cards that contain every word."
     )
     shown = row.segmented_control(
         "Verdict",
@@ -55,7 +48,7 @@ def page() -> None:
         key="claims_verdict",
         bind="query-params",
     )
-    cards = [claim for claim in all_claims() if _matches(claim, words or "")]
+    cards = [claim for claim in all_claims() if _matches(claim, words)]
     if shown not in {_ALL, None}:
         cards = [claim for claim in cards if _VERDICTS[_answer(claim)[0]["verdict"]][0] == shown]
     for claim in cards:

@@ -9,6 +9,8 @@ from planner.scenario import DEFAULT_STEP_TOKENS
 
 AUTO = "auto"
 """Stands for an open choice, which the planner makes and names."""
+NO_ENGINE = "ideal"
+"""Stands for no engine: caches lie one after the other, nothing is set aside."""
 UPLOADED = "config.json"
 """Stands for the uploaded configuration among the models."""
 MOST_CHARACTERS = 40
@@ -193,9 +195,39 @@ FIELDS: Mapping[str, Field] = {
             key="mbt",
             label="Tokens per step",
             flag="--max-num-batched-tokens",
-            default=str(DEFAULT_STEP_TOKENS),
+            default="",
             help="Most tokens in one step; longer prompts are read in chunks. Bounds the "
-            f"activations. {_TOKENS}",
+            f"activations. {DEFAULT_STEP_TOKENS:,} without an engine. {_TOKENS}",
+        ),
+        Field(
+            key="e",
+            label="Engine",
+            flag="--engine",
+            default=NO_ENGINE,
+            help="Whose allocation is planned: pages, reserves, start-up checks. Type a version "
+            "behind an @, such as vllm@0.19.0; ideal has none of these.",
+        ),
+        Field(
+            key="u",
+            label="Memory share",
+            flag="--gpu-memory-utilization",
+            default="",
+            help="Share of the device's memory that the engine may take, such as 0.9.",
+        ),
+        Field(
+            key="mml",
+            label="Longest request",
+            flag="--max-model-len",
+            default="",
+            help="Prompt and output of one request at most; -1 asks for the longest that fits. "
+            f"{_TOKENS}",
+        ),
+        Field(
+            key="mns",
+            label="Sequences per step",
+            flag="--max-num-seqs",
+            default="",
+            help="Most sequences that the engine runs in one step.",
         ),
         Field(
             key="cfg",

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from planner.engines import ENGINES
 from planner.errors import PlannerError
 from planner.hardware import Hardware
 from planner.model import Layout, Model
 from planner.model.storage import CACHE_FORMATS, COMPUTE_FORMATS, WEIGHT_FORMATS
 from planner.plan import Plan, plan
 from planner.ui import loaded, upload
-from planner.ui.fields import AUTO, FIELDS, MOST_CHARACTERS
+from planner.ui.fields import AUTO, FIELDS, MOST_CHARACTERS, NO_ENGINE
 from planner.ui.markdown import plain
 from planner.ui.state import (
     InputError,
@@ -29,7 +30,7 @@ from planner.ui.state import (
 from planner.units import format_bytes, format_si
 
 _LAYOUT = ("pp", "ep", "cp", "dcp", "adp")
-_COUNTS = ("n", "tp", "ctx", "s", "isl", "osl", "dp", "mbt", *_LAYOUT)
+_COUNTS = ("n", "tp", "ctx", "s", "isl", "osl", "dp", "mbt", "mns", *_LAYOUT)
 _PAUSE = "150ms"
 """How long somebody who types must pause before the answer follows."""
 _LAST = "_last_answer"
@@ -140,17 +141,21 @@ def _draw() -> Slots:
         lambda: _choice("w", (AUTO, *WEIGHT_FORMATS)), lambda: _choice("kv", (AUTO, *CACHE_FORMATS))
     )
     _slot(slots, "w", "kv")
+    _choice("e", (NO_ENGINE, *ENGINES))
+    _slot(slots, "e")
     with st.expander("Advanced"):
         _row(lambda: _text("isl"), lambda: _text("osl"))
         _row(
             lambda: _choice("dp", (AUTO, *_divisors(_found_hardware()))),
             lambda: _choice("a", (AUTO, *COMPUTE_FORMATS)),
         )
-        _row(lambda: _text("mbt"), lambda: _share_of_devices("pp"))
-        _row(lambda: _share_of_devices("ep"), lambda: _share_of_devices("adp"))
-        _row(lambda: _share_of_devices("cp"), lambda: _share_of_devices("dcp"))
+        _row(lambda: _text("mbt"), lambda: _text("mns"))
+        _row(lambda: _text("u"), lambda: _text("mml"))
+        _row(lambda: _share_of_devices("pp"), lambda: _share_of_devices("ep"))
+        _row(lambda: _share_of_devices("adp"), lambda: _share_of_devices("cp"))
+        _share_of_devices("dcp")
         _row(lambda: _text("ow"), lambda: _text("oc"))
-    _slot(slots, "isl", "osl", "dp", "a", "mbt", *_LAYOUT, "ow", "oc")
+    _slot(slots, "isl", "osl", "dp", "a", "mbt", "mns", "u", "mml", *_LAYOUT, "ow", "oc")
     return slots
 
 

@@ -10,11 +10,14 @@ from streamlit.delta_generator import DeltaGenerator
 from planner.charts import cache_chart, memory_chart
 from planner.plan import Plan
 from planner.ui import explained, exports, frame, inputs
+from planner.ui.allocation import allocation
 from planner.ui.charted import numbers, picture
 from planner.ui.details import assumptions, every_figure, operations, source_list
 from planner.ui.inputs import Asked
 from planner.ui.markdown import plain
 from planner.units import format_bytes, format_seconds
+
+_PARTS = {"reserve": "Left alone"}
 
 
 def page() -> None:
@@ -35,6 +38,7 @@ def page() -> None:
     if asked.plan.suggestions:
         _suggestions(asked.plan)
     _memory(asked.plan)
+    allocation(asked.plan)
     _what_if(asked.plan)
     operations(asked.plan, data)
     every_figure(asked.plan)
@@ -170,12 +174,14 @@ def _memory(plan: Plan) -> None:
     picture(chart, key="memory")
     row = st.container(horizontal=True, vertical_alignment="center", key="memory_figures")
     row.caption("How computed:", width="content")
-    parts = ("weights", "cache", "activations", "runtime", "graphs")
+    parts = ("weights", "cache", "activations", "runtime", "graphs", "reserve")
     for name in parts:
         path = f"memory.per_device.{name}_bytes"
         size = getattr(plan.memory, f"{name}_bytes")
         if size:
-            with row.popover(f"{name.capitalize()} {format_bytes(size)}", type="tertiary"):
+            with row.popover(
+                f"{_PARTS.get(name, name.capitalize())} {format_bytes(size)}", type="tertiary"
+            ):
                 explained.show(plan, path)
     numbers(chart, key="memory")
 

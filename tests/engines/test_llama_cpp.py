@@ -82,7 +82,7 @@ def test_compute_buffer_is_near_what_llama_cpp_printed(
 ) -> None:
     context, execution, length = settings_of(each, execution)
     found = compute_bytes(model, execution, context, length)
-    assert found / MIB == pytest.approx(each["buffers_mib"]["compute"], rel=0.08)
+    assert found / MIB == pytest.approx(each["buffers_mib"]["compute"], rel=0.09)
 
 
 def test_layers_on_host_and_devices_make_up_the_whole() -> None:

@@ -235,3 +235,22 @@ def test_names(
 ) -> None:
     model = import_config(llama, where=where, model_id=model_id)
     assert (model.id, model.name, model.hf_id) == expected
+
+
+# --- kinds that are not modelled around one that is ---
+
+
+@pytest.mark.parametrize("section", ["text_config", "llm_config", "language_config"])
+def test_the_language_model_of_an_unknown_kind_is_planned_alone(
+    llama: dict[str, Any], section: str
+) -> None:
+    whole = {"model_type": "all_senses", "vision_config": {"depth": 9}, section: llama, "taps": 3}
+    model = import_config(whole, where="config.json")
+    assert model.parameters == 134_515_008
+    assert "all_senses" in model.warnings[0]
+    assert "vision_config" in model.warnings[0]
+
+
+def test_a_section_of_an_unknown_kind_helps_nothing(llama: dict[str, Any]) -> None:
+    whole = {"model_type": "all_senses", "text_config": {**llama, "model_type": "hyper_llama"}}
+    assert "all_senses" in refuse(whole, UnsupportedConfigError)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from planner.serving.step_times import StepTimes, tabulate
+from planner.serving.step_table import StepTable, tabulate
 
 
-def constant_times(step_s: float, *, max_batch: int = 64, max_step_tokens: int = 256) -> StepTimes:
+def constant_times(step_s: float, *, max_batch: int = 64, max_step_tokens: int = 256) -> StepTable:
     """Every step takes the same time."""
     return tabulate(
         lambda step: step_s + 0 * step.tokens,
@@ -15,7 +15,7 @@ def constant_times(step_s: float, *, max_batch: int = 64, max_step_tokens: int =
     )
 
 
-def linear_times(max_batch: int = 64, max_step_tokens: int = 512) -> StepTimes:
+def linear_times(max_batch: int = 64, max_step_tokens: int = 512) -> StepTable:
     """A fixed time, and times per token, per cached token read, and per pair of tokens."""
     return tabulate(
         lambda step: (

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from planner.serving.replica import ReplicaSettings
-from planner.serving.step_times import StepTimes
+from planner.serving.step_table import StepTable
 from planner.serving.workload import Requests
 
 
 def serve(
-    times: StepTimes, settings: ReplicaSettings, requests: Requests
+    times: StepTable, settings: ReplicaSettings, requests: Requests
 ) -> tuple[np.ndarray, np.ndarray]:
     """First-token and finish times; no prefixes, one priority, a pool that is never full."""
     assert requests.arrival_s is not None

@@ -33,6 +33,11 @@ OPTIONS: Mapping[str, type] = MappingProxyType(
     }
 )
 
+_ADMISSION = (
+    "Each request is charged the most blocks that it may take on the way, as vLLM does when it "
+    "starts: windows with the tokens in flight, states with those kept for cached prefixes."
+)
+
 
 class Vllm:
     """vLLM's V0 and V1 engines."""
@@ -77,7 +82,7 @@ class Vllm:
             stage=pool.stage,
             longest_asked=limits.max_model_len == LONGEST,
             warnings=room.warnings,
-            assumptions=room.assumptions,
+            assumptions=(*room.assumptions, _ADMISSION),
         )
 
 

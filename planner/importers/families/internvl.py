@@ -50,6 +50,43 @@ def read_internvl(config: Config) -> Architecture:
     return read_multimodal(config, sense, default="qwen2")
 
 
+@family("internvl_chat", architectures=("InternVLChatModel",))
+def read_internvl_chat(config: Config) -> Architecture:
+    """Read an InternVL configuration as its authors write it.
+
+    Parameters
+    ----------
+    config : Config
+        The configuration.
+
+    Returns
+    -------
+    Architecture
+        As InternVL; the language model stands in ``llm_config``.
+
+    Raises
+    ------
+    SpecError
+        A figure is missing or unusable.
+    UnsupportedConfigError
+        Adapters stand beside the weights.
+    """
+    for name in ("use_backbone_lora", "use_llm_lora"):
+        config.require(name, 0)
+    config.ignore(
+        "force_image_size", "dynamic_image_size", "max_dynamic_patch", "min_dynamic_patch",
+        "pad2square", "ps_version", "select_layer", "template", "use_thumbnail", "hidden_size",
+        "system_message", "output_attentions", "image_fold", "vocab_size",
+    )  # fmt: skip
+    sense = Sense(
+        name="vision",
+        section="vision_config",
+        default="intern_vit_6b",
+        projector=_internvl_projector,
+    )
+    return read_multimodal(config, sense, default="internlm2", section="llm_config")
+
+
 def _internvl_projector(config: Config, stack: Stack, hidden: int) -> tuple[Part, ...]:
     ratio = config.number("downsample_ratio", _DOWNSAMPLING)
     if not 0.01 <= ratio <= 1:

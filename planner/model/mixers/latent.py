@@ -19,7 +19,7 @@ from planner.model.execution import Execution
 from planner.model.latent_cache import SPARSE_LATENT, LatentCache, Packing
 from planner.model.layout import Section, Split
 from planner.model.mixers.pairs import causal_pairs
-from planner.model.operation import Operation, all_reduce, elementwise, gemm
+from planner.model.operation import Operation, all_reduce, cache_update, elementwise, gemm
 from planner.model.step import Step
 from planner.model.tensor import Tensor, linear
 
@@ -260,14 +260,8 @@ class LatentAttention:
 
     def _cache_update(self, step: Step, execution: Execution, cache: LatentCache) -> Operation:
         written = step.tokens * cache.entry_bytes(execution)
-        read = step.tokens * self.latent_dim * execution.stream_bytes
-        return Operation(
-            name="self_attn.cache_update",
-            kind="elementwise",
-            precision=execution.stream.precision,
-            input_bytes=read,
-            cache_write_bytes=written,
-            shape={"tokens": step.tokens, "width": self.latent_dim, "total_bytes": read + written},
+        return cache_update(
+            "self_attn.cache_update", step.tokens, self.latent_dim, written, execution
         )
 
     def _read_bytes(self, entries: Numeric, execution: Execution) -> Numeric:

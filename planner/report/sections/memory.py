@@ -112,6 +112,6 @@ def _engine(material: Material) -> Figures:
         figures=tuple(
             material.figure(f"engine.{key}", none="no limit")
             for key in engine
-            if key not in {"name", "version"}
+            if key not in {"name", "version", "items"}
         ),
     )

@@ -7,7 +7,7 @@ hold both parts, and every mixture of prompt chunks and decoding sequences is a 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ StepCostFunction = Callable[[Step], Numeric]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StepTimes:
+class StepTable:
     """Seconds of steps, interpolated between nodes.
 
     Parameters
@@ -49,6 +49,26 @@ class StepTimes:
     chunk: Floats
     cached: Floats
     attention_s_per_token: Floats
+
+    def slowed(self, factor: float) -> StepTable:
+        """Return the table of a machine whose every step takes longer.
+
+        Parameters
+        ----------
+        factor : float
+            Multiple of all seconds. [1]
+
+        Returns
+        -------
+        StepTable
+            With the same nodes.
+        """
+        return replace(
+            self,
+            tokens_s=self.tokens_s * factor,
+            decode_s=self.decode_s * factor,
+            attention_s_per_token=self.attention_s_per_token * factor,
+        )
 
     def weights_time_s(self, tokens: Numeric) -> Numeric:
         """Return the seconds that tokens take through the weights.
@@ -196,7 +216,7 @@ def tabulate(
     max_step_tokens: int,
     max_context: int,
     per_doubling: int = 2,
-) -> StepTimes:
+) -> StepTable:
     """Ask a cost function for the steps that all others follow from.
 
     Parameters
@@ -214,7 +234,7 @@ def tabulate(
 
     Returns
     -------
-    StepTimes
+    StepTable
         Exact at the nodes.
 
     Examples
@@ -236,7 +256,7 @@ def tabulate(
     tokens_s = _seconds(cost, _tokens_alone(tokens))
     whole = _seconds(cost, Step.prefill(1, chunk[:, np.newaxis], cached[np.newaxis, :]))
     through = np.interp(chunk, tokens, tokens_s)[:, np.newaxis]
-    return StepTimes(
+    return StepTable(
         tokens=tokens,
         tokens_s=tokens_s,
         batch=batch,
@@ -262,4 +282,4 @@ def _seconds(cost: StepCostFunction, step: Step) -> Floats:
     return np.array(np.broadcast_to(np.asarray(cost(step), dtype=np.float64), shape))
 
 
-__all__ = ["StepCostFunction", "StepTimes", "geometric_nodes", "tabulate"]
+__all__ = ["StepCostFunction", "StepTable", "geometric_nodes", "tabulate"]
