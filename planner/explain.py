@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from planner.cost.memory import explain_cache, explain_weights
-from planner.cost.step_times import explain_times
 from planner.explain_limits import LIMITS, largest_context, offload_bandwidth
 from planner.explain_pool import EXPLAIN_POOL, by_engine
+from planner.explain_steps import STEPS
 from planner.explanation import Explanation, Term
 from planner.model.placement import checkpoint_bytes, copied_bytes, multi_token_bytes
 from planner.units import format_bytes
@@ -169,41 +168,6 @@ def _fits(plan: Plan) -> Explanation:
     )
 
 
-def _step(phase: str, field: str) -> Explain:
-    return lambda plan: getattr(plan, phase).explain(field)
-
-
-TIMES = ("time_s", "time_p10_s", "time_p90_s")
-
-
-def _time(phase: str, field: str) -> Explain:
-    def explain(plan: Plan) -> Explanation:
-        times = getattr(plan, f"{phase}_times")
-        if times is None:
-            return replace(getattr(plan, phase).explain("floor_s"), figure=field)
-        return explain_times(getattr(plan, phase), times, field)
-
-    return explain
-
-
-def _tokens_per_s(phase: str) -> Explain:
-    def explain(plan: Plan) -> Explanation:
-        cost, times = getattr(plan, phase), getattr(plan, f"{phase}_times")
-        time_s = float(times.time_s if times else cost.floor_s)
-        return Explanation(
-            figure=f"{phase}.tokens_per_s",
-            meaning="Tokens per second of one replica at the step's time."
-            if times
-            else "Tokens per second of one replica at the floor time; a ceiling.",
-            formula="tokens of the step / time_s",
-            substituted=f"{cost.step.tokens:,} / {time_s:.6g}",
-            value=cost.step.tokens / time_s,
-            unit="tokens/s",
-        )
-
-    return explain
-
-
 def _architectural_weights(plan: Plan) -> Explanation:
     return explain_weights(plan.model, plan.deployment.execution)
 
@@ -261,18 +225,7 @@ EXPLAIN: Mapping[str, Explain] = {
             "engine.max_context_tokens": largest_context("engine.max_context_tokens"),
         }
     ),
-    **{
-        f"{phase}.{field}": _step(phase, field)
-        for phase in ("prefill", "decode")
-        for field in ("flop", "read_bytes", "write_bytes", "floor_s", "bound")
-    },
-    **{
-        f"{phase}.{field}": _time(phase, field)
-        for phase in ("prefill", "decode")
-        for field in TIMES
-    },
-    "prefill.tokens_per_s": _tokens_per_s("prefill"),
-    "decode.tokens_per_s": _tokens_per_s("decode"),
+    **STEPS,
     **LIMITS,
     "verdict.fits": _fits,
     "verdict.headroom_bytes": _headroom,

@@ -93,14 +93,18 @@ class Plan:
         return () if self.fits else suggestions(self.deployment)
 
     @cached_property
+    def _times(self) -> tuple[StepTimes, ...] | None:
+        return step_times((self.prefill, self.decode), self.deployment.execution)
+
+    @property
     def prefill_times(self) -> StepTimes | None:
         """Calibrated time of the prefill; None where only its floor is known."""
-        return step_times(self.prefill, self.deployment.execution)
+        return self._times[0] if self._times else None
 
-    @cached_property
+    @property
     def decode_times(self) -> StepTimes | None:
         """Calibrated time of the decode step; None where only its floor is known."""
-        return step_times(self.decode, self.deployment.execution)
+        return self._times[1] if self._times else None
 
     @property
     def assumptions(self) -> tuple[str, ...]:

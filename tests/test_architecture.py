@@ -46,6 +46,7 @@ RANKS = {
     "fewest": 5,
     "fleet": 5,
     "layouts": 5,
+    "explain_steps": 5,
     "operation_table": 5,
     "offloading": 5,
     "palette": 5,
