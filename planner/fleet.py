@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from planner.service import Service
+from planner.serving.capacity import ReplicaCapacity
 from planner.serving.economics import energy, token_cost
 from planner.serving.objectives import MEETS, REASONS
 from planner.serving.outcome import Outcome
 from planner.serving.search import best_of_each
-from planner.serving.simulator import Runner, one_by_one
 from planner.serving.stability import (
     BreakPoint,
     Shifted,
@@ -65,8 +65,6 @@ class Fleet:
     ----------
     service : Service
         Candidates in closed form.
-    runner : callable
-        Runs simulations.
     requests : int
         Requests of each simulation. [1]
     seed : int
@@ -74,7 +72,6 @@ class Fleet:
     """
 
     service: Service
-    runner: Runner = one_by_one
     requests: int = 4000
     seed: int = 0
 
@@ -103,15 +100,15 @@ class Fleet:
         return tuple(found)
 
     def _trial(self, place: int) -> Trial:
-        outcome = self.service.simulated(
-            place, requests=self.requests, seed=self.seed, runner=self.runner
-        )
+        outcome = self.service.simulated(place, requests=self.requests, seed=self.seed)
         objectives = self.service.question.objectives
         figures = {
             name: outcome.percentile(name, objectives.percent) for name in objectives.bounds()
         }
         missed = {
-            name: figures[name] for name, most in objectives.bounds().items() if figures[name] > most
+            name: figures[name]
+            for name, most in objectives.bounds().items()
+            if figures[name] > most
         }
         return Trial(place=place, outcome=outcome, missed=missed)
 
@@ -192,9 +189,10 @@ class Fleet:
             What to deploy, or what cannot be had.
         """
         row = self.row(self.shown)
-        fleet = f"{row['devices']:,} devices: {row['replicas']:,} × {row['deployable']}"
+        devices = f"{row['devices']:,} device{'s' if row['devices'] > 1 else ''}"
+        fleet = f"{devices}, {row['replicas']:,} × {row['deployable']},"
         if self.met:
-            return f"{fleet} bear {self.service.rate_per_s:,.3g} requests/s within all objectives."
+            return f"{fleet} for {self.service.rate_per_s:,.3g} requests/s, all objectives held."
         missed = [
             f"{each['objective'].removesuffix('_s').upper()} of {each['asked_s']:.4g} s is missed"
             + (
@@ -205,7 +203,7 @@ class Fleet:
             for each in self.unmet()
         ]
         why = "; ".join(missed) or "the load exceeds what the fleet bears"
-        return f"Nothing meets the objectives. {why} ({fleet})."
+        return f"Nothing meets the objectives. {why} (Tried: {fleet.rstrip(',')}.)"
 
     def row(self, place: int) -> dict[str, Any]:
         """Return one candidate as plain data.
@@ -319,14 +317,13 @@ class Fleet:
 
     def _prefill_fraction(self) -> float:
         """Share of the time in which tokens are made that prompts take."""
-        service, candidates = self.service, self.service.candidates
-        deployable, settings, replicas = service.settings_of(self.shown)
-        batch = max(float(candidates.concurrency[self.shown]), 1.0)
-        decode_s = float(deployable.times.decode_time_s(batch, service.shape.resident_tokens))
-        rate = service.rate_per_s / replicas
-        decoding = min(rate * service.shape.decode_steps * decode_s / batch, 1.0)
-        busy = max(float(candidates.utilisation[self.shown]), decoding)
-        return float(np.clip(1 - decoding / busy, 0.0, 1.0))
+        deployable, settings, _ = self.service.settings_of(self.shown)
+        curve = ReplicaCapacity.of(deployable.times, self.service.shape, settings).held
+        flight = float(self.service.candidates.concurrency[self.shown])
+        batch = max(float(curve.batch_in_flight(flight)), 1.0)
+        decode_s = deployable.times.decode_time_s(batch, self.service.shape.resident_tokens)
+        decoding = self.service.shape.decode_steps * decode_s / batch
+        return float(np.clip(1 - curve.at("rate_per_s", batch) * decoding, 0.0, 1.0))
 
     def to_dict(self, *, pue: float = 1.0) -> dict[str, Any]:
         """Return the answer as plain data.

@@ -17,8 +17,9 @@ from planner.serving.load_shape import LoadShape, load_shape
 from planner.serving.objectives import Objectives
 from planner.serving.outcome import Outcome
 from planner.serving.replica import ReplicaSettings
+from planner.serving.runner import Runner, one_by_one
 from planner.serving.search import Candidates, Deployable, Search, SettingsSpace
-from planner.serving.simulator import Runner, one_by_one, simulate
+from planner.serving.simulator import simulate
 from planner.serving.site import BLOCK_TOKENS, Site
 from planner.serving.workload import Workload
 
@@ -52,11 +53,11 @@ class ServiceQuestion:
     model: Model = field(repr=False)
     hardware: tuple[Hardware, ...]
     workload: Workload
-    objectives: Objectives = Objectives()
+    objectives: Objectives = field(default_factory=Objectives)
     weights: tuple[str | None, ...] = (None,)
     kv_cache_dtype: tuple[str | None, ...] = (None,)
     tp: tuple[int, ...] = ()
-    space: SettingsSpace = SettingsSpace()
+    space: SettingsSpace = field(default_factory=SettingsSpace)
     prices: dict[str, Price] = field(default_factory=dict, hash=False)
 
 
@@ -84,9 +85,12 @@ class Service:
     ----------
     question : ServiceQuestion
         The question.
+    runner : callable
+        Runs searches and simulations.
     """
 
     question: ServiceQuestion
+    runner: Runner = one_by_one
 
     @property
     def rate_per_s(self) -> float:
@@ -132,9 +136,9 @@ class Service:
             for tp in question.tp or self._sizes(hardware):
                 for weights in question.weights:
                     for cache in question.kv_cache_dtype:
-                        formats = [weights or "as stored", cache or "cache as computed"]
+                        formats = [weights, cache and f"cache {cache}"]
                         yield (
-                            f"{hardware.id} tp{tp} {', '.join(formats)}",
+                            " ".join([hardware.id, f"tp{tp}", *filter(None, formats)]),
                             Scenario(
                                 model=question.model,
                                 hardware=replace(hardware, devices=tp),
@@ -217,7 +221,7 @@ class Service:
     @cached_property
     def candidates(self) -> Candidates:
         """Every deployment tried at the peak load."""
-        return self.search.at(self.rate_per_s)
+        return self.search.at(self.rate_per_s, self.runner)
 
     def settings_of(self, place: int) -> tuple[Deployable, ReplicaSettings, int]:
         """Return what one candidate is.
@@ -248,7 +252,6 @@ class Service:
         requests: int = 4000,
         seed: int = 0,
         replicas: int | None = None,
-        runner: Runner = one_by_one,
     ) -> Outcome:
         """Simulate one candidate at the peak load, a replica of it standing for all.
 
@@ -262,8 +265,6 @@ class Service:
             Of the requests.
         replicas : int, optional
             Another number of replicas than the candidate has. [1]
-        runner : callable
-            Runs the replica.
 
         Returns
         -------
@@ -273,7 +274,7 @@ class Service:
         deployable, settings, own = self.settings_of(place)
         part = self.question.workload.at_rate(self.rate_per_s / (replicas or own))
         return simulate(
-            deployable.times, settings, part.draw(requests, seed=seed), runner=runner
+            deployable.times, settings, part.draw(requests, seed=seed), runner=self.runner
         )
 
 

@@ -21,6 +21,7 @@ RANKS = {
     "errors": 0,
     "exits": 0,
     "explanation": 0,
+    "output": 0,
     "references": 0,
     "sources": 0,
     "spec_folders": 0,
@@ -42,6 +43,8 @@ RANKS = {
     "plan": 5,
     "scenario": 5,
     "service": 5,
+    "service_simulation": 5,
+    "service_tables": 5,
     "sizing": 5,
     "sweep": 5,
     "tables": 5,
@@ -49,6 +52,8 @@ RANKS = {
     "claims": 6,
     "cli": 6,
     "report": 6,
+    "service_cli": 6,
+    "service_options": 6,
     "ui": 6,
 }
 # `planner/__init__.py` offers the public names; only the top floor goes through that door.

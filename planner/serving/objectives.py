@@ -38,9 +38,7 @@ class Objectives:
         for name in ("ttft_s", "tpot_s", "e2e_s"):
             value = getattr(self, name)
             if value is not None and not 0 < value < 1e9:
-                raise ScenarioError(
-                    "not a positive time", where=name.removesuffix("_s"), got=value
-                )
+                raise ScenarioError("not a positive time", where=name.removesuffix("_s"), got=value)
         if not 0 < self.most_utilisation < 1:
             raise ScenarioError(
                 "out of range",
