@@ -11,6 +11,7 @@ import numpy as np
 from planner.service import Service
 from planner.serving.capacity import ReplicaCapacity
 from planner.serving.economics import energy, token_cost
+from planner.serving.launch import Launch
 from planner.serving.objectives import MEETS, REASONS
 from planner.serving.outcome import Outcome
 from planner.serving.search import best_of_each
@@ -278,6 +279,25 @@ class Fleet:
         what = "" if self.service.search.priced else " devices"
         return f"{unit} {more:.0%} more{what}" if more > 0 else "equal cost, more loaded"
 
+    def launch(self) -> Launch:
+        """Return what starts one replica of the shown fleet.
+
+        Returns
+        -------
+        Launch
+            Commands by engine.
+        """
+        row, model = self.row(self.shown), self.service.question.model
+        return Launch(
+            model=model.hf_id or model.id,
+            tp=row["tp"],
+            max_num_seqs=row["max_num_seqs"],
+            max_num_batched_tokens=row["max_num_batched_tokens"],
+            max_model_len=self.service.shape.longest_tokens,
+            weights=row["weights"],
+            kv_cache_dtype=row["kv_cache_dtype"],
+        )
+
     def economics(self, *, pue: float = 1.0) -> dict[str, Any]:
         """Return what the shown fleet costs and draws.
 
@@ -355,6 +375,7 @@ class Fleet:
             "fleet": self.row(self.shown),
             "simulation": None if trial is None else trial.outcome.to_dict(),
             "alternatives": self.alternatives(),
+            "launch": self.launch().commands(),
             "rejected": [asdict(each) for each in service.rejected],
             "economics": self.economics(pue=pue),
             "sensitivity": [asdict(each) for each in self.sensitivity],

@@ -251,7 +251,7 @@ class Service:
         *,
         requests: int = 4000,
         seed: int = 0,
-        replicas: int | None = None,
+        replicas: float | None = None,
     ) -> Outcome:
         """Simulate one candidate at the peak load, a replica of it standing for all.
 
@@ -263,7 +263,7 @@ class Service:
             How many requests one replica gets. [1]
         seed : int
             Of the requests.
-        replicas : int, optional
+        replicas : float, optional
             Another number of replicas than the candidate has. [1]
 
         Returns

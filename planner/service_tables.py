@@ -42,6 +42,8 @@ def fleet_text(answer: dict[str, Any]) -> str:
             f"  month {month['month']}: {month['rate_per_s']:.3g} requests/s, "
             f"{month['devices']:,} devices"
         )
+    parts += ["", "To start one replica:"]
+    parts += [f"  {command}" for command in answer["launch"].values()]
     parts += ["", *(f"- {text}" for text in answer["assumptions"])]
     return "\n".join(parts)
 

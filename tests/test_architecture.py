@@ -43,6 +43,7 @@ RANKS = {
     "plan": 5,
     "scenario": 5,
     "service": 5,
+    "service_charts": 5,
     "service_simulation": 5,
     "service_tables": 5,
     "sizing": 5,
