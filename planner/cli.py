@@ -9,10 +9,12 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
+from planner.errors import ScenarioError
 from planner.exits import BAD_INPUT, DOES_NOT_FIT, OK, run_group
 from planner.output import as_json as _json
 from planner.output import write_file as _write_file
@@ -26,9 +28,31 @@ Command = Callable[..., Any]
 _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (("-m", "--model"), {"required": True, "help": "Catalog id, Hugging Face id, or a file."}),
     (("-d", "--device"), {"required": True, "help": "Device or node id, or a YAML file."}),
-    (("-n", "--devices"), {"help": "How many devices; tp × dp, or a whole node, without it."}),
-    (("--tp",), {"help": "Tensor-parallel ranks of a replica; chosen to fit without it."}),
-    (("--dp",), {"help": "Replicas."}),
+    (
+        ("-n", "--devices"),
+        {"help": "How many devices; what the sizes ask for, or a node, without it."},
+    ),
+    (("--tp",), {"help": "Tensor-parallel ranks; chosen to fit without it."}),
+    (("--pp",), {"help": "Pipeline stages."}),
+    (("--dp",), {"help": "Data-parallel ranks: replicas, unless experts join them."}),
+    (("--ep",), {"help": "Expert-parallel ranks; beyond tp × cp they join data-parallel ranks."}),
+    (("--cp",), {"help": "Context-parallel ranks, each with devices of its own."}),
+    (("--dcp",), {"help": "Parts that tensor-parallel ranks cut cached tokens into."}),
+    (("--attention-dp",), {"help": "Data-parallel ranks that share the experts."}),
+    (
+        ("--offload-weights",),
+        {"help": "Share of the layers' weights outside the device: 0.5, 50% or '20 layers'."},
+    ),
+    (("--offload-cache",), {"help": "Share of the caches outside the device."}),
+    (
+        ("--offload-to",),
+        {"type": click.Choice(("host", "nvme")), "help": "Where they live; host without it."},
+    ),
+    (
+        ("--offload-bandwidth",),
+        {"help": "Bytes per second that a device draws from there; its host link without it."},
+    ),
+    (("--offload-capacity",), {"help": "Bytes of room there on one host; a node's own without."}),
     (("--weights",), {"help": "Format of the weights; the checkpoint's own without it."}),
     (("--activations",), {"help": "Format in which activations are multiplied."}),
     (("--kv-cache-dtype",), {"help": "Format of keys and values."}),
@@ -36,7 +60,30 @@ _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (("--sequences",), {"default": "1", "help": "Sequences in flight over all replicas."}),
     (("--isl",), {"help": "Prompt length; the context without it."}),
     (("--osl",), {"help": "Output length."}),
-    (("--max-num-batched-tokens",), {"default": "8192", "help": "Most tokens in one step."}),
+    (("--images",), {"help": "Images in each prompt, whose tokens --isl counts too."}),
+    (("--image-tokens",), {"help": "Tokens of one image."}),
+    (("--mtp",), {"is_flag": True, "help": "Load the layers for multi-token prediction."}),
+    (
+        ("--max-num-batched-tokens",),
+        {"help": "Most tokens in one step; the engine's default without it, else 8192."},
+    ),
+    (("--engine",), {"help": "Engine that allocates memory, such as vllm or vllm@0.33.0."}),
+    (
+        ("--gpu-memory-utilization",),
+        {"type": float, "help": "Share of the device's memory that the engine may take."},
+    ),
+    (("--max-model-len",), {"help": "Longest request; -1 asks for the longest that fits."}),
+    (("--max-num-seqs",), {"help": "Most sequences in one step."}),
+    (("--block-size",), {"help": "Tokens of one cache block."}),
+    (("--kv-pool-bytes",), {"help": "The engine's room for caches on each device."}),
+    (
+        ("--engine-option", "engine_options"),
+        {
+            "multiple": True,
+            "metavar": "NAME=VALUE",
+            "help": "A further flag of the engine by its own name; may be given several times.",
+        },
+    ),
 )
 
 
@@ -57,31 +104,76 @@ _output_option = click.option(
 )
 
 
-def _plan(options: Mapping[str, str | None]) -> Any:
+def _plan(options: Mapping[str, Any]) -> Any:
     from planner import plan
 
     return plan(_scenario(options))
 
 
-def _scenario(options: Mapping[str, str | None]) -> Any:
+def _scenario(options: Mapping[str, Any]) -> Any:
     from planner import Scenario, load_hardware, load_model
+    from planner.layouts import SIZES, devices_for
+    from planner.offloading import parse_offload
 
     def count(name: str) -> int | None:
         value = options[name]
         return None if value is None else parse_count(value, where=f"--{name.replace('_', '-')}")
 
-    most = {"max_num_batched_tokens", "sequences", "devices"}
-    numbers = {name: count(name) for name in ("tp", "dp", "context", "isl", "osl", *most)}
+    most = {"max_num_batched_tokens", "sequences", "devices", "image_tokens"}
+    numbers = {name: count(name) for name in (*SIZES, "context", "isl", "osl", *most)}
     hardware = load_hardware(str(options["device"]), numbers.pop("devices"))
     if options["devices"] is None and hardware.node is None:
-        hardware = replace(hardware, devices=(numbers["tp"] or 1) * (numbers["dp"] or 1))
+        sizes = {name: number for name in SIZES if (number := numbers[name]) is not None}
+        hardware = replace(hardware, devices=devices_for(sizes))
+    model = load_model(str(options["model"]), weights_given=options["weights"] is not None)
     return Scenario(
-        model=load_model(str(options["model"]), weights_given=options["weights"] is not None),
+        model=model,
         hardware=hardware,
         weights=options["weights"],
         activations=options["activations"],
-        kv_cache_dtype=options["kv_cache_dtype"],
+        kv_cache_dtype=None if options["kv_cache_dtype"] == "auto" else options["kv_cache_dtype"],
+        mtp=bool(options["mtp"]),
+        images=count("images") or 0,
+        engine=_engine(options),
+        offload=parse_offload(options, layers=len(model.layers)),
         **numbers,  # type: ignore[arg-type]
+    )
+
+
+_NEEDS_ENGINE = (
+    "gpu_memory_utilization",
+    "max_model_len",
+    "max_num_seqs",
+    "block_size",
+    "kv_pool_bytes",
+    "engine_options",
+)
+
+
+def _engine(options: Mapping[str, Any]) -> Any:
+    from planner.engines import EngineSettings
+    from planner.engines.settings import LONGEST, split_options
+
+    given = {name: options[name] for name in _NEEDS_ENGINE if options[name] not in (None, ())}
+    if options["engine"] is None:
+        if given:
+            flag = f"--{next(iter(given)).replace('_', '-').removesuffix('s')}"
+            raise ScenarioError("means nothing without an engine", where=flag, fix="Add --engine.")
+        return None
+    most = {"kv_pool_bytes": 2**50, "max_num_seqs": 2**24, "block_size": 2**20}
+    counts = {
+        name: parse_count(given[name], where=f"--{name.replace('_', '-')}", most=most[name])
+        for name in given.keys() & most.keys()
+    }
+    length = given.get("max_model_len")
+    if length is not None:
+        length = LONGEST if length == "-1" else parse_count(length, where="--max-model-len")
+    return EngineSettings(
+        engine=options["engine"],
+        gpu_memory_utilization=given.get("gpu_memory_utilization"),
+        max_model_len=length,
+        options=split_options(given.get("engine_options", ())),
+        **counts,
     )
 
 
@@ -175,6 +267,23 @@ def compare_command(
     return OK
 
 
+@cli.command("attention")
+@_scenario_options
+@_format_option("table", "json")
+@_output_option
+def attention_command(form: str, output: str | None, **options: str | None) -> int:
+    """Show what FlashAttention saves in prefill, by order of computation and device."""
+    from planner.attention_io import layer_traffic
+    from planner.tables import traffic_text
+
+    found = layer_traffic(_plan(options))
+    if form == "json":
+        _write(_json([each.to_dict() for each in found]), output)
+    else:
+        _write(traffic_text(found), output)
+    return OK
+
+
 @cli.command("claims")
 @click.argument("claim", required=False)
 @click.option(
@@ -246,6 +355,31 @@ def devices_command(form: str, output: str | None) -> int:
             ]
         )
     _write(align(rows, right=[2, 3, 4, 5]), output)
+    return OK
+
+
+@cli.command("predict")
+@click.argument("table", type=click.Path(dir_okay=False))
+@click.option("-d", "--device", help="Device of rows that name none.")
+@_output_option
+def predict_command(table: str, device: str | None, output: str | None) -> int:
+    """Add predicted times with their bands to TABLE, a CSV file of operations."""
+    from planner.operation_table import (
+        predict_table,
+        read_operation_table,
+        reasons_of,
+        table_text,
+    )
+
+    operations = read_operation_table(Path(table))
+    times = predict_table(operations, device)
+    lacking = 0
+    for reason, rows, line in reasons_of(times):
+        lacking += rows
+        click.echo(f"{rows:,} rows not predicted, first in line {line}: {reason}", err=True)
+    if lacking == operations.rows:
+        return BAD_INPUT
+    _write(table_text(operations, times).rstrip("\n"), output)
     return OK
 
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from planner.cost.memory import explain_cache, explain_weights
+from planner.cost.step_times import explain_times
+from planner.engines.explained import EXPLAIN_ENGINE
 from planner.explanation import Explanation, Term
+from planner.model.placement import checkpoint_bytes, copied_bytes, multi_token_bytes
 from planner.units import format_bytes
 
 if TYPE_CHECKING:
+    from planner.fewest import Fewest
     from planner.plan import Plan
 
 Explain = Callable[["Plan"], Explanation]
@@ -124,7 +129,7 @@ def _state(plan: Plan) -> Explanation:
 def _architectural_cache(plan: Plan) -> Explanation:
     deployment = plan.deployment
     load = deployment.load
-    return explain_cache(plan.model, deployment.execution, load.context, load.sequences, 1)
+    return explain_cache(plan.model, deployment.execution, load.context, load.sequences)
 
 
 def _per_device(field: str) -> Explain:
@@ -142,6 +147,21 @@ def _capacity(plan: Plan) -> Explanation:
     return device.explain(f"memory.{device.capacity_basis}_capacity")
 
 
+def _offload_bandwidth(plan: Plan) -> Explanation:
+    link = plan.deployment.links.offload
+    given = plan.deployment.execution.offload.bandwidth_bytes_per_s
+    return Explanation(
+        figure="memory.offload.bandwidth_bytes_per_s",
+        meaning="What one device draws from where the offloaded part lives, at the link's peak.",
+        formula="the host link's bandwidth, or what was given where that is less",
+        substituted="nothing is offloaded"
+        if link is None
+        else f"{link.kind}" + (f", {given:,} B/s given" if given else ""),
+        value=None if link is None else link.per_direction_bytes_per_s,
+        unit="bytes/s",
+    )
+
+
 def _pool(plan: Plan) -> Explanation:
     memory = plan.memory
     taken = {
@@ -149,6 +169,7 @@ def _pool(plan: Plan) -> Explanation:
         "activations": int(memory.activations_bytes),
         "runtime": memory.runtime_bytes,
         "graphs": memory.graphs_bytes,
+        "left alone": int(memory.reserve_bytes),
     }
     return Explanation(
         figure="engine.cache_pool_bytes",
@@ -166,12 +187,12 @@ def _pool(plan: Plan) -> Explanation:
 
 
 def _concurrency(plan: Plan) -> Explanation:
-    size = plan.deployment.memory.sequence_bytes(plan.deployment.load.context)
+    size = plan.sequence_bytes
     return Explanation(
         figure="engine.max_concurrency",
         meaning="Sequences of the given context that the pool of one replica holds.",
         formula="cache_pool_bytes / bytes of one sequence",
-        substituted=f"{plan.cache_pool_bytes:,} / {int(size):,}",
+        substituted=f"{plan.cache_pool_bytes:,} / {size:,}",
         value=plan.max_concurrency,
         unit="sequences",
     )
@@ -191,6 +212,21 @@ def _pool_tokens(figure: str) -> Explain:
         )
 
     return explain
+
+
+def _by_engine(ideal: Mapping[str, Explain]) -> dict[str, Explain]:
+    """Return the engine's own explanations where one was named, else those of none."""
+
+    def either(figure: str) -> Explain:
+        def explain(plan: Plan) -> Explanation:
+            allocation = plan.deployment.allocation
+            if allocation is None:
+                return ideal[figure](plan)
+            return EXPLAIN_ENGINE[figure](allocation)
+
+        return explain
+
+    return {figure: either(figure) for figure in ideal}
 
 
 def _block(plan: Plan) -> Explanation:
@@ -235,17 +271,16 @@ def _most_sequences(plan: Plan) -> Explanation:
     )
 
 
-def _fewest_devices(figure: str, field: str) -> Explain:
+def _fewest_devices(figure: str, value: Callable[[Fewest], int]) -> Explain:
     def explain(plan: Plan) -> Explanation:
         fleet = plan.fewest_devices
         return Explanation(
             figure=figure,
             meaning="Fewest devices of this kind that hold the load.",
-            formula="min over admitted tp ≤ 64 of tp · ⌈sequences / most sequences at tp⌉",
-            substituted="none holds one sequence"
-            if fleet is None
-            else f"tp {fleet.tp} × dp {fleet.dp}",
-            value=getattr(fleet, field) if fleet else None,
+            formula="min over admitted tp · pp · attention_dp ≤ 64 of tp · pp · dp, "
+            "dp = attention_dp · ⌈sequences / (attention_dp · most sequences of a rank)⌉",
+            substituted="none holds one sequence" if fleet is None else fleet.sizes,
+            value=value(fleet) if fleet else None,
             unit="devices",
         )
 
@@ -278,16 +313,31 @@ def _step(phase: str, field: str) -> Explain:
     return lambda plan: getattr(plan, phase).explain(field)
 
 
+TIMES = ("time_s", "time_p10_s", "time_p90_s")
+
+
+def _time(phase: str, field: str) -> Explain:
+    def explain(plan: Plan) -> Explanation:
+        times = getattr(plan, f"{phase}_times")
+        if times is None:
+            return replace(getattr(plan, phase).explain("floor_s"), figure=field)
+        return explain_times(getattr(plan, phase), times, field)
+
+    return explain
+
+
 def _tokens_per_s(phase: str) -> Explain:
     def explain(plan: Plan) -> Explanation:
-        cost = getattr(plan, phase)
-        value = cost.step.tokens / float(cost.time_s)
+        cost, times = getattr(plan, phase), getattr(plan, f"{phase}_times")
+        time_s = float(times.time_s if times else cost.floor_s)
         return Explanation(
             figure=f"{phase}.tokens_per_s",
-            meaning="Tokens per second of one replica at the floor time; a ceiling.",
+            meaning="Tokens per second of one replica at the step's time."
+            if times
+            else "Tokens per second of one replica at the floor time; a ceiling.",
             formula="tokens of the step / time_s",
-            substituted=f"{cost.step.tokens:,} / {float(cost.time_s):.6g}",
-            value=value,
+            substituted=f"{cost.step.tokens:,} / {time_s:.6g}",
+            value=cost.step.tokens / time_s,
             unit="tokens/s",
         )
 
@@ -295,7 +345,28 @@ def _tokens_per_s(phase: str) -> Explain:
 
 
 def _architectural_weights(plan: Plan) -> Explanation:
-    return explain_weights(plan.model, plan.deployment.execution, 1)
+    return explain_weights(plan.model, plan.deployment.execution)
+
+
+def _checkpoint(plan: Plan) -> Explanation:
+    execution = plan.deployment.execution
+    scheme = execution.weights
+    sizes = {
+        "weights": plan.model.weights_bytes(execution),
+        "multi-token prediction, not loaded": multi_token_bytes(plan.model, scheme),
+        "copies of token table and head": copied_bytes(plan.model, scheme),
+    }
+    terms = tuple(Term(label=name, value=size) for name, size in sizes.items() if size)
+    return Explanation(
+        figure="model.checkpoint_bytes",
+        meaning="What the files of the checkpoint hold, without their headers.",
+        formula=" + ".join(term.label for term in terms),
+        substituted=" + ".join(f"{term.value:,}" for term in terms),
+        value=checkpoint_bytes(plan.model, scheme),
+        unit="bytes",
+        terms=terms,
+        sources=tuple(plan.model.sources),
+    )
 
 
 EXPLAIN: Mapping[str, Explain] = {
@@ -303,6 +374,7 @@ EXPLAIN: Mapping[str, Explain] = {
     "model.active_parameters": lambda plan: _parameters(plan, active=True),
     "model.layers": _layers,
     "model.usable_context_tokens": _usable_context,
+    "model.checkpoint_bytes": _checkpoint,
     "memory.architectural.weights_bytes": _architectural_weights,
     "memory.architectural.cache_bytes": _architectural_cache,
     "memory.architectural.cache_bytes_per_token": _per_token,
@@ -315,28 +387,53 @@ EXPLAIN: Mapping[str, Explain] = {
             "activations_bytes",
             "runtime_bytes",
             "graphs_bytes",
+            "reserve_bytes",
             "total_bytes",
         )
     },
     "memory.per_device.capacity_bytes": _capacity,
-    "engine.cache_pool_bytes": _pool,
-    "engine.block_tokens": _block,
-    "engine.blocks": _pool_tokens("engine.blocks"),
-    "engine.reported_cache_tokens": _pool_tokens("engine.reported_cache_tokens"),
-    "engine.max_concurrency": _concurrency,
-    "engine.max_context_tokens": _largest_context("engine.max_context_tokens"),
+    "memory.offload.weights_bytes": _per_device("offloaded_weights_bytes"),
+    "memory.offload.cache_bytes": _per_device("offloaded_cache_bytes"),
+    "memory.offload.bandwidth_bytes_per_s": _offload_bandwidth,
+    **_by_engine(
+        {
+            "engine.cache_pool_bytes": _pool,
+            "engine.block_tokens": _block,
+            "engine.blocks": _pool_tokens("engine.blocks"),
+            "engine.reported_cache_tokens": _pool_tokens("engine.reported_cache_tokens"),
+            "engine.max_concurrency": _concurrency,
+            "engine.max_context_tokens": _largest_context("engine.max_context_tokens"),
+        }
+    ),
     **{
         f"{phase}.{field}": _step(phase, field)
         for phase in ("prefill", "decode")
-        for field in ("flop", "read_bytes", "write_bytes", "time_s", "bound")
+        for field in ("flop", "read_bytes", "write_bytes", "floor_s", "bound")
+    },
+    **{
+        f"{phase}.{field}": _time(phase, field)
+        for phase in ("prefill", "decode")
+        for field in TIMES
     },
     "prefill.tokens_per_s": _tokens_per_s("prefill"),
     "decode.tokens_per_s": _tokens_per_s("decode"),
     "capacity.largest_context_tokens": _largest_context("capacity.largest_context_tokens"),
     "capacity.most_sequences": _most_sequences,
-    "capacity.fewest_devices": _fewest_devices("capacity.fewest_devices", "devices"),
-    "capacity.fewest_devices_tp": _fewest_devices("capacity.fewest_devices_tp", "tp"),
-    "capacity.fewest_devices_dp": _fewest_devices("capacity.fewest_devices_dp", "dp"),
+    "capacity.fewest_devices": _fewest_devices(
+        "capacity.fewest_devices", lambda fleet: fleet.devices
+    ),
+    "capacity.fewest_devices_tp": _fewest_devices(
+        "capacity.fewest_devices_tp", lambda fleet: fleet.layout.tp
+    ),
+    "capacity.fewest_devices_pp": _fewest_devices(
+        "capacity.fewest_devices_pp", lambda fleet: fleet.layout.pp
+    ),
+    "capacity.fewest_devices_dp": _fewest_devices(
+        "capacity.fewest_devices_dp", lambda fleet: fleet.layout.dp
+    ),
+    "capacity.fewest_devices_ep": _fewest_devices(
+        "capacity.fewest_devices_ep", lambda fleet: fleet.layout.ep
+    ),
     "verdict.fits": _fits,
     "verdict.headroom_bytes": _headroom,
 }

@@ -26,11 +26,10 @@ from planner.version import SCHEMA_VERSION, __version__
 
 MOST_TRIALS = 24
 ASSUMPTIONS = (
-    "Step times are floors: every operation at the peak of its device. A real fleet is larger.",
     "Requests reach replicas at random; one replica at its part of the load stands for all.",
     "The closed form ranks by means over requests; the winner is the first by cost that holds the "
     "objectives in simulation at the stated percentile.",
-    "Caches are counted between half and twice the mean resident length; no engine's reserves.",
+    "Caches are counted between half and twice the mean resident length.",
 )
 
 
@@ -345,6 +344,18 @@ class Fleet:
         decoding = self.service.shape.decode_steps * decode_s / batch
         return float(np.clip(1 - curve.at("rate_per_s", batch) * decoding, 0.0, 1.0))
 
+    def assumptions(self) -> tuple[str, ...]:
+        """Return what the answer takes for granted."""
+        question = self.service.question
+        notes = self.service.settings_of(self.shown)[0].notes
+        pool = (
+            "Caches are contiguous and nothing is set aside for an engine."
+            if question.engine is None
+            else f"The pool for caches is that of {question.engine.engine}."
+        )
+        which = f"Objectives are held against the {question.confidence} of each step's time."
+        return (which, *notes, *ASSUMPTIONS, pool)
+
     def to_dict(self, *, pue: float = 1.0) -> dict[str, Any]:
         """Return the answer as plain data.
 
@@ -381,7 +392,7 @@ class Fleet:
             "sensitivity": [asdict(each) for each in self.sensitivity],
             "break_points": [asdict(each) for each in self.break_points],
             "candidates_tried": len(service.candidates),
-            "assumptions": list(ASSUMPTIONS),
+            "assumptions": list(self.assumptions()),
         }
 
 

@@ -128,6 +128,7 @@ def _prices(values: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _service(options: Options, workload: Any, runner: Any) -> Any:
+    from planner.engines import EngineSettings
     from planner.hardware import load_hardware
     from planner.importers import load_model
     from planner.service import Service, ServiceQuestion
@@ -150,6 +151,10 @@ def _service(options: Options, workload: Any, runner: Any) -> Any:
         weights=_names(options["weights"]),
         kv_cache_dtype=_names(options["kv_cache_dtype"]),
         tp=_counts(options["tp"], "--tp"),
+        pp=_counts(options["pp"], "--pp") or (1,),
+        ep=_counts(options["ep"], "--ep") or (None,),
+        engine=EngineSettings(engine=options["engine"]) if options["engine"] else None,
+        confidence=options["confidence"],
         space=space,
         prices=_prices(options.get("price", ())),
     )

@@ -22,6 +22,18 @@ MODEL = (
     (("--weights",), {"multiple": True, "help": "Format of the weights; may be given again."}),
     (("--kv-cache-dtype",), {"multiple": True, "help": "Format of the caches; likewise."}),
     (("--tp",), {"multiple": True, "help": "Tensor-parallel ranks of a replica; likewise."}),
+    (("--pp",), {"multiple": True, "help": "Pipeline stages of a replica; likewise."}),
+    (("--ep",), {"multiple": True, "help": "Expert-parallel ranks; likewise."}),
+    (("--engine",), {"help": "Engine whose pool it is, such as vllm or vllm@0.33.0."}),
+    (
+        ("--confidence",),
+        {
+            "type": click.Choice(["floor", "p10", "p50", "p90"]),
+            "default": "p90",
+            "show_default": True,
+            "help": "Which seconds of steps count.",
+        },
+    ),
     (("--max-num-seqs",), {"multiple": True, "help": "Most sequences in flight; likewise."}),
     (("--max-num-batched-tokens",), {"multiple": True, "help": "Most tokens in one step."}),
 )

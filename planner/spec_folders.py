@@ -196,7 +196,7 @@ def read_spec(path: Path) -> Mapping[str, Any]:
     return _parsed(path, stat.st_mtime_ns, stat.st_size)
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=2048)
 def _parsed(path: Path, mtime_ns: int, size: int) -> Mapping[str, Any]:
     where = shown_path(path)
     try:

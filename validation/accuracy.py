@@ -7,9 +7,11 @@ from pathlib import Path
 
 from planner.errors import ScenarioError
 from planner.units import format_bytes, format_seconds, format_si
+from validation.allocation_page import allocation_section
 from validation.calibrate import calibrate
 from validation.compare import Comparison, Pair, Table, compare, describe, unpredicted, worst
 from validation.entries import Environment, Row
+from validation.parameters import load_parameter_record, parameter_section
 from validation.profile import Profile, load_profile
 from validation.record import Record, file_hash, load_record
 from validation.writers import markdown_table
@@ -86,8 +88,9 @@ def accuracy_page(paths: Iterable[Path]) -> str:
     SpecError
         A record cannot be read.
     """
-    sections = [_section(path) for path in paths]
-    return "\n".join([_HEAD, *sections]) if sections else f"{_HEAD}\nThere are no records yet.\n"
+    counts = parameter_section(load_parameter_record())
+    sections = [_section(path) for path in paths] or ["There are no records of times yet.\n"]
+    return "\n".join([_HEAD, counts, *sections, allocation_section()])
 
 
 def _section(path: Path) -> str:

@@ -9,6 +9,7 @@ from planner.errors import SpecError, UnsupportedConfigError, printable
 
 _MOST_LISTED = 12
 _NAME_CHARACTERS = 80
+_TOKEN_IDS = ("_token_id", "_token_ids", "_token_index")
 MISSING = object()
 
 
@@ -316,7 +317,7 @@ class Fields:
         Parameters
         ----------
         harmless : frozenset of str
-            Fields to leave out, wherever they stand.
+            Fields to leave out, wherever they stand; ids of tokens are left out by their names.
 
         Returns
         -------
@@ -328,17 +329,23 @@ class Fields:
         >>> Fields({"hidden_size": 1, "new_idea": 2}, "config.json").unread()
         ['hidden_size', 'new_idea']
         """
+        return [name for name, _ in self._left(harmless)]
+
+    def _left(self, harmless: frozenset[str]) -> list[tuple[str, object]]:
         known = self._read | harmless
         own = [
-            self._prefix + printable(name, _NAME_CHARACTERS)
-            for name in self._data
-            if name not in known
+            (self._prefix + printable(name, _NAME_CHARACTERS), value)
+            for name, value in self._data.items()
+            if name not in known and not name.endswith(_TOKEN_IDS)
         ]
-        inner = [name for section in self._sections.values() for name in section.unread(harmless)]
+        inner = [pair for section in self._sections.values() for pair in section._left(harmless)]
         return own + inner
 
     def refuse_unread(self, harmless: frozenset[str]) -> None:
-        """Raise if a field is left that was neither read nor is known to be harmless.
+        """Raise if a field is left whose value may be a size, a switch that is on, or a kind.
+
+        One that is empty, off or a fraction adds no tensor as far as anybody can tell; a warning
+        names it. A null says nothing.
 
         Parameters
         ----------
@@ -350,12 +357,24 @@ class Fields:
         UnsupportedConfigError
             Names the fields.
         """
-        left = self.unread(harmless)
-        if not left:
-            return
-        more = f" and {len(left) - _MOST_LISTED} more" if len(left) > _MOST_LISTED else ""
-        raise UnsupportedConfigError(
-            f"not understood and may change bytes or FLOP: {', '.join(left[:_MOST_LISTED])}{more}",
-            where=self.where,
-            fix="Remove a field that has no effect, or describe the model in YAML.",
-        )
+        left = self._left(harmless)
+        refused = [name for name, value in left if not _is_idle(value)]
+        idle = [name for name, value in left if value is not None and _is_idle(value)]
+        if refused:
+            raise UnsupportedConfigError(
+                f"not understood and may change bytes or FLOP: {_listed(refused)}",
+                where=self.where,
+                fix="Remove a field that has no effect, or describe the model in YAML.",
+            )
+        if idle:
+            self.warn(f"Not understood and taken for off or for arithmetic alone: {_listed(idle)}.")
+
+
+def _is_idle(value: object) -> bool:
+    """Return whether a value is empty, off, or a fraction and so no size."""
+    return not value or (isinstance(value, float) and not value.is_integer())
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _MOST_LISTED} more" if len(names) > _MOST_LISTED else ""
+    return ", ".join(names[:_MOST_LISTED]) + more

@@ -1,7 +1,7 @@
 """Fields of configuration files that were reviewed and change neither bytes nor FLOP.
 
-A field that is not here and that no family reads stops the import: it may be a new idea. Families
-add fields of their own with ``Config.ignore``.
+A field that is not here and that no family reads stops the import where it may be a new idea, and
+is named in a warning where it is off. Families add fields of their own with ``Config.ignore``.
 """
 
 from __future__ import annotations
@@ -18,16 +18,8 @@ _TRAINING = """
     aux_loss_alpha
 """
 _TOKENS = """
-    bos_token_id eos_token_id pad_token_id sep_token_id unk_token_id
-    image_token_index image_token_id video_token_index video_token_id audio_token_index
-    audio_token_id vision_start_token_id vision_end_token_id vision_token_id boi_token_index
-    boi_token_id image_start_token_id image_end_token_id video_start_token_id
-    video_end_token_id media_placeholder_token_id video_placeholder
-    use_unified_vision_chunk eoi_token_index eoi_token_id boa_token_id eoa_token_id
-    eoa_token_index ignore_index
-    mask_token_id forced_bos_token_id forced_eos_token_id prefix begin_suppress_tokens
-    suppress_tokens bad_words_ids tokenizer_class cls_token_id eod_token_id
-    decoder_start_token_id
+    video_placeholder use_unified_vision_chunk ignore_index prefix begin_suppress_tokens
+    suppress_tokens bad_words_ids tokenizer_class
 """
 _GENERATION = """
     do_sample temperature top_k top_p typical_p repetition_penalty length_penalty num_beams
@@ -48,6 +40,7 @@ _BOOKKEEPING = """
 """
 _ARITHMETIC = """
     hidden_act hidden_activation activation_function activation layer_norm_eps layer_norm_epsilon
+    layernorm_epsilon layernorm_eps
     rms_norm_eps norm_eps norm_epsilon rope_theta rope_local_base_freq rope_interleaved
     rotary_emb_base query_pre_attn_scalar attn_logit_softcapping final_logit_softcapping
     norm_topk_prob residual_in_fp32 fused_add_norm reorder_and_upcast_attn scale_attn_weights

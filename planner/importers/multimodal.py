@@ -55,6 +55,7 @@ def read_multimodal(
     config: Config,
     *senses: Sense,
     default: str,
+    section: str = "text_config",
     missing: Mapping[str, object] = _NOTHING,
     ignored: tuple[str, ...] = (),
 ) -> Architecture:
@@ -68,6 +69,8 @@ def read_multimodal(
         The towers that there may be.
     default : str
         ``model_type`` of a text section that does not name its own.
+    section : str
+        The field that holds the text section.
     missing : mapping
         Figures of the text section that its class fills in where a file leaves them out.
     ignored : tuple of str
@@ -91,12 +94,12 @@ def read_multimodal(
     planner.errors.SpecError: config.json: text_config: a required section is missing.
     """
     text = config.section(
-        "text_config",
+        section,
         inherited=("tie_word_embeddings",),
         defaults={"model_type": default, **missing},
     )
     if text is None:
-        raise SpecError("a required section is missing", where=config.place("text_config"))
+        raise SpecError("a required section is missing", where=config.place(section))
     text.ignore(*ignored)
     architecture = find_reader(text)(text)
     check_neutral(text)
@@ -164,7 +167,7 @@ def read_towers(config: Config, *senses: Sense, hidden: int) -> tuple[Tower, ...
     Returns
     -------
     tuple of Tower
-        Held in memory; their work is not counted, which a warning says.
+        Held in memory; they work where somebody says what they read.
 
     Raises
     ------
@@ -191,11 +194,6 @@ def read_towers(config: Config, *senses: Sense, hidden: int) -> tuple[Tower, ...
         joint = sense.projector(config, stack, hidden)
         layers = (*stack.layers, Layer("projector", joint)) if joint else stack.layers
         towers.append(Tower(name=sense.name, layers=layers))
-    for tower in towers:
-        config.warn(
-            f"The {tower.name} tower ({tower.parameters:,} parameters with what joins it to the "
-            f"language model) is held in memory; its work is not part of a step."
-        )
     return tuple(towers)
 
 

@@ -88,6 +88,7 @@ _MOST_COMPARED = 80
 _BY_TYPE: dict[str, Reader] = {}
 _BY_ARCHITECTURE: dict[str, Reader] = {}
 _BY_SIGNATURE: dict[frozenset[str], Reader] = {}
+_WRAPPERS: dict[str, Reader] = {}
 
 
 def family(
@@ -140,6 +141,55 @@ def family(
     return register
 
 
+def wrapper(*sections: str) -> Callable[[Reader], Reader]:
+    """Return a decorator that registers a reader of files of any kind that hold a known one.
+
+    Parameters
+    ----------
+    *sections : str
+        Fields that may hold the language model.
+
+    Returns
+    -------
+    callable
+        Returns the reader as it is.
+
+    Examples
+    --------
+    >>> wrapper()(find_reader) is find_reader
+    True
+    """
+
+    def register(reader: Reader) -> Reader:
+        _WRAPPERS.update(dict.fromkeys(sections, reader))
+        return reader
+
+    return register
+
+
+def wrapped_section(config: Config) -> str | None:
+    """Return the field that holds a language model of a known kind.
+
+    Parameters
+    ----------
+    config : Config
+        The whole configuration.
+
+    Returns
+    -------
+    str or None
+        None where no section names a known kind.
+
+    Examples
+    --------
+    >>> wrapped_section(Config({"text_config": {"model_type": "llama"}}, "config.json"))
+    'text_config'
+    """
+    _families()
+    kinds = ((name, config.peek(name).get("model_type")) for name in _WRAPPERS)
+    return next((name for name, kind in kinds if isinstance(kind, str) and kind in _BY_TYPE), None)
+
+
 @functools.cache
 def _families() -> None:
     """Import every file of ``families``, which registers its readers."""
@@ -176,7 +226,8 @@ def find_reader(config: Config) -> Reader:
     Returns
     -------
     callable
-        Chosen by ``model_type``; without one by ``architectures``, then by telling fields.
+        Chosen by ``model_type``; without one by ``architectures``, then by telling fields; at last
+        by a section of a known kind.
 
     Raises
     ------
@@ -195,6 +246,8 @@ def find_reader(config: Config) -> Reader:
     for signature, own in _BY_SIGNATURE.items():
         if reader is None and model_type is None and all(name in config for name in signature):
             reader = own
+    if reader is None:
+        reader = _WRAPPERS.get(wrapped_section(config) or "")
     if reader is None:
         raise UnsupportedConfigError(
             "an architecture that is not modelled" if got else "names no architecture",

@@ -26,12 +26,15 @@ class OutputGate(Stateless):
         Heads of the attention. [1]
     width : int
         Numbers per head: 1, or the width of a head's value. [elements]
+    name : str
+        Module name.
     """
 
     kind: Literal["output_gate"] = "output_gate"
     hidden: Size
     heads: Size
     width: Size = 1
+    name: Name = "self_attn.g_proj"
 
     def tensors(self) -> tuple[Tensor, ...]:
         """Return the projection.
@@ -51,7 +54,7 @@ class OutputGate(Stateless):
         81920
         """
         out = (Section(self.heads, self.width, "query heads"),)
-        return linear("self_attn.g_proj", self.heads * self.width, self.hidden, out=out)
+        return linear(self.name, self.heads * self.width, self.hidden, out=out)
 
     def operations(self, step: Step, execution: Execution) -> tuple[Operation, ...]:
         """Return the product and the scaling.
@@ -80,9 +83,10 @@ class OutputGate(Stateless):
         >>> gate.operations(Step.decode(1, 1), half())[0].flop
         163840
         """
-        product = gemm("self_attn.g_proj", self.tensors(), step.tokens, execution)
+        product = gemm(self.name, self.tensors(), step.tokens, execution)
         wide = int(product.shape["n"])
-        return (product, elementwise("self_attn.gate", step.tokens, 2 * wide, wide, execution))
+        applied = elementwise(f"{self.name}.gate", step.tokens, 2 * wide, wide, execution)
+        return (product, applied)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +153,7 @@ class InnerNorm(Stateless):
 class AttentionResidual(Stateless):
     """A residual connection that weighs sums of earlier layers instead of adding the last one.
 
-    One learned vector scores each kept sum; their softmax weighs the sums.
+    Each learned vector scores the kept sums; their softmax weighs them into one input.
 
     Parameters
     ----------
@@ -159,15 +163,21 @@ class AttentionResidual(Stateless):
         Sums it weighs. [1]
     name : str
         Module name.
+    inputs : int
+        Weighted sums it makes, each with a vector of its own. [1]
+    norm : bool
+        Whether the norm before the scores has a learned scale.
     """
 
     kind: Literal["attention_residual"] = "attention_residual"
     hidden: Size
     entries: Size
     name: Name
+    inputs: Size = 1
+    norm: Flag = True
 
     def tensors(self) -> tuple[Tensor, ...]:
-        """Return the scoring vector and the norm before it.
+        """Return the scoring vectors and the norm before them.
 
         Returns
         -------
@@ -184,11 +194,12 @@ class AttentionResidual(Stateless):
         >>> sum(t.elements for t in residual.tensors())
         14336
         """
-        scores = linear(f"{self.name}_proj", 1, self.hidden, role="router")
-        return (*scores, Tensor(f"{self.name}_norm.weight", (self.hidden,), "norm"))
+        scores = linear(f"{self.name}_proj", self.inputs, self.hidden, role="router")
+        norm = Tensor(f"{self.name}_norm.weight", (self.hidden,), "norm")
+        return (*scores, norm) if self.norm else scores
 
     def operations(self, step: Step, execution: Execution) -> tuple[Operation, ...]:
-        """Return scores and the weighted sum.
+        """Return scores and the weighted sums.
 
         Parameters
         ----------
@@ -200,7 +211,7 @@ class AttentionResidual(Stateless):
         Returns
         -------
         tuple of Operation
-            Two multiply-adds per element of every sum.
+            Two multiply-adds per element of every sum and for every input made.
 
         References
         ----------
@@ -214,16 +225,76 @@ class AttentionResidual(Stateless):
         57344
         """
         width = self.entries * self.hidden
-        moved = elementwise(self.name, step.tokens, width, self.hidden, execution)
+        made = self.inputs * self.hidden
+        moved = elementwise(self.name, step.tokens, width, made, execution)
         return (
             Operation(
                 name=self.name,
                 kind="elementwise",
                 precision=moved.precision,
-                flop=4 * step.tokens * width,
+                flop=4 * step.tokens * width * self.inputs,
                 weight_bytes=sum(execution.weights.tensor_bytes(t) for t in self.tensors()),
                 input_bytes=moved.input_bytes,
                 output_bytes=moved.output_bytes,
                 shape=moved.shape,
             ),
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearnedScale(Stateless):
+    """Learned vectors that scale or shift, element by element, what passes.
+
+    Parameters
+    ----------
+    width : int
+        Length of a vector. [elements]
+    name : str
+        Module name.
+    vectors : int
+        Vectors: a scale, a shift, and the same for the residual stream. [1]
+    """
+
+    kind: Literal["learned_scale"] = "learned_scale"
+    width: Size
+    name: Name
+    vectors: Size = 1
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        """Return the vectors.
+
+        Returns
+        -------
+        tuple of Tensor
+            A copy on every rank.
+
+        Examples
+        --------
+        >>> LearnedScale(width=2048, name="residual_scale", vectors=4).tensors()[0].elements
+        8192
+        """
+        return (Tensor(self.name, (self.vectors, self.width), "norm"),)
+
+    def operations(self, step: Step, execution: Execution) -> tuple[Operation, ...]:
+        """Return one pass over the vector of every token.
+
+        Parameters
+        ----------
+        step : Step
+            The forward pass.
+        execution : Execution
+            Formats and layout.
+
+        Returns
+        -------
+        tuple of Operation
+            One elementwise operation.
+
+        Examples
+        --------
+        >>> from planner.model.execution import half
+        >>> scale = LearnedScale(width=2048, name="residual_scale", vectors=4)
+        >>> scale.operations(Step.decode(1, 1), half())[0].read_bytes
+        4096
+        """
+        return (elementwise(self.name, step.tokens, self.width, self.width, execution),)

@@ -44,6 +44,8 @@ class Deployable:
         Price of a device-hour. [USD/h]
     device_power_w : float or None
         Power limit of a device. [W]
+    notes : tuple of str
+        What its step times take for granted.
     """
 
     id: str
@@ -53,6 +55,7 @@ class Deployable:
     pool: CachePool
     usd_per_device_h: float | None = None
     device_power_w: float | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,8 +46,8 @@ def page() -> None:
     st.header("Fewest devices within the objectives", anchor=False)
     st.markdown(table(["model", *map(plain, devices)], rows))
     st.caption(
-        "In closed form, by means over requests; the page Serve simulates one choice. Step times "
-        "are floors."
+        "In closed form, by means over requests, at the p90 of step times; the page Serve "
+        "simulates one choice."
     )
 
 

@@ -147,6 +147,8 @@ def _footnotes(answer: dict[str, Any], load: Load) -> None:
         return
     preset = presets()[load.workload]
     for source in preset.sources.values():
-        st.markdown(f"- {plain(preset.title)}: {plain(source.title)}, {plain(source.publisher)}.")
+        st.markdown(
+            f"- {plain(preset.title)}: {plain(source.title)}, {plain(source.publisher or '')}."
+        )
     if preset.note:
         st.markdown(f"- {plain(preset.note)}")

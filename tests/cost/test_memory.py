@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from planner import Scenario, load_hardware, load_model, plan
 from planner.cost.limits import largest
 from planner.deployment import resolve
+from planner.model import Layout
 
 MODELS = ("llama-3.1-8b", "gemma-3-27b", "gpt-oss-20b", "mamba2-2.7b", "falcon-7b")
 
@@ -84,7 +85,7 @@ def test_ranks_hold_the_whole_and_declared_replicas(tp: int) -> None:
     kv = 2 * 32 * 1024 * 4096
     copies = max(1, tp // 8)
     expected = model.parameters + (tp - 1) * norms + (copies - 1) * kv
-    assert tp * model.weights_bytes(execution, tp=tp) == 2 * expected
-    assert tp * model.cache_bytes(1000, execution, tp=tp) == copies * model.cache_bytes(
-        1000, execution
-    )
+    assert tp * model.weights_bytes(execution, layout=Layout(tp=tp)) == 2 * expected
+    assert tp * model.cache_bytes(
+        1000, execution, layout=Layout(tp=tp)
+    ) == copies * model.cache_bytes(1000, execution)

@@ -61,9 +61,19 @@ def test_a_field_nobody_reviewed_is_named(llama: dict[str, Any], field: str) -> 
     assert f"may change bytes or FLOP: {field}." in text
 
 
+@pytest.mark.parametrize("value", [False, 0, "", [], {}, 1e-5, 0.5])
+def test_a_field_nobody_reviewed_that_is_off_is_named_in_a_warning(
+    llama: dict[str, Any], value: object
+) -> None:
+    model = import_config({**llama, "new_idea": value}, where="config.json")
+    assert model.parameters == 134_515_008
+    (warning,) = model.warnings
+    assert "new_idea" in warning
+
+
 def test_many_unknown_fields_stay_one_paragraph(llama: dict[str, Any]) -> None:
     text = refuse({**llama, **{f"field_{i}": i for i in range(10_000)}}, UnsupportedConfigError)
-    assert "and 9988 more" in text
+    assert "and 9987 more" in text
 
 
 def test_hostile_field_names_are_printable(llama: dict[str, Any]) -> None:
@@ -225,3 +235,22 @@ def test_names(
 ) -> None:
     model = import_config(llama, where=where, model_id=model_id)
     assert (model.id, model.name, model.hf_id) == expected
+
+
+# --- kinds that are not modelled around one that is ---
+
+
+@pytest.mark.parametrize("section", ["text_config", "llm_config", "language_config"])
+def test_the_language_model_of_an_unknown_kind_is_planned_alone(
+    llama: dict[str, Any], section: str
+) -> None:
+    whole = {"model_type": "all_senses", "vision_config": {"depth": 9}, section: llama, "taps": 3}
+    model = import_config(whole, where="config.json")
+    assert model.parameters == 134_515_008
+    assert "all_senses" in model.warnings[0]
+    assert "vision_config" in model.warnings[0]
+
+
+def test_a_section_of_an_unknown_kind_helps_nothing(llama: dict[str, Any]) -> None:
+    whole = {"model_type": "all_senses", "text_config": {**llama, "model_type": "hyper_llama"}}
+    assert "all_senses" in refuse(whole, UnsupportedConfigError)

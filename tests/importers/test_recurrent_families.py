@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from planner.errors import PlannerError, SpecError
 from planner.importers import import_config, read_json
-from planner.model import Model, Step
+from planner.model import Layout, Model, Step
 from planner.model.description import model_from_description, model_to_description
 from planner.model.execution import half
 from planner.model.feed_forward import Dense, MixtureOfExperts
@@ -100,8 +100,8 @@ def test_kimi_linear_as_released() -> None:
     assert (len(parts(model, KimiDeltaAttention)), len(parts(model, LatentAttention))) == (20, 7)
     assert model.state_bytes(half()) / MIB == pytest.approx(41.4, abs=0.01)
     for tp in (1, 2, 8):
-        assert model.cache_bytes_per_token(half(), tp=tp) == 7 * 576 * 2
-        assert model.state_bytes(half(), tp=tp) * tp == model.state_bytes(half())
+        assert model.cache_bytes_per_token(half(), layout=Layout(tp=tp)) == 7 * 576 * 2
+        assert model.state_bytes(half(), layout=Layout(tp=tp)) * tp == model.state_bytes(half())
 
 
 def test_the_class_of_minimax_is_a_toy() -> None:
@@ -218,6 +218,22 @@ def test_short_convolutions_of_lfm_remember_two_columns() -> None:
     assert model.state_bytes(half()) == len(convolutions) * 2 * 2560 * 2
 
 
+def test_convolutions_of_inkling_are_kept_in_fp32() -> None:
+    model = load("inkling2_text-default")
+    windows = [part.window for part in parts(model, Attention)]
+    assert windows == ([1024] * 5 + [None]) * 8
+    per_layer = 3 * (2 * 8 * 128 + 2 * 4608) * 4
+    assert model.state_bytes(half()) == 48 * per_layer
+    assert model.state_bytes(half(), tp=8) == 48 * 3 * (2 * 128 + 2 * 4608) * 4
+
+
+def test_zaya_keeps_two_columns_and_half_a_value() -> None:
+    model = load("zaya1-8b")
+    assert model.state_bytes(half()) == 40 * (2 * (8 + 2) * 128 + 2 * 64) * 2
+    assert model.cache_bytes_per_token(half()) == 40 * 2 * 2 * 128 * 2
+    assert model.buffers == 40 * 17
+
+
 def test_longformer_takes_a_width_per_layer() -> None:
     name = "longformer-base-4096"
     model = load(name, attention_window=[32, 64] * 6)
@@ -243,6 +259,11 @@ def test_longformer_takes_a_width_per_layer() -> None:
         ("lfm2-default", {"layer_types": ["conv"]}, "layer_types"),
         ("xlstm-default", {"use_bias": True}, "use_bias"),
         ("bamba-default", {"attn_layer_indices": [99]}, "attn_layer_indices"),
+        ("zaya1-8b", {"layer_types": ["hybrid_sliding"] * 40}, "sliding_window"),
+        ("zaya1-8b", {"num_experts_per_tok": 2}, "num_experts_per_tok"),
+        ("inkling2_text-default", {"layer_types": ["hybrid"]}, "layer_types"),
+        ("reformer-default", {"attn_layers": ["lsh", "other"]}, "attn_layers"),
+        ("reformer-default", {"axial_pos_embds_dim": [64, 64]}, "axial_pos_embds_dim"),
     ],
 )
 def test_what_cannot_be_used_is_named(name: str, change: dict[str, Any], field: str) -> None:

@@ -12,23 +12,15 @@ import pytest
 from planner.errors import PlannerError
 from planner.importers import import_config, read_json
 from planner.model import Model
+from validation.parameters import load_parameter_record
 
 SECONDS_EACH = 0.02
 EXACT_SHARE = 0.98
 
-# Counts of the folder that are not those of the architecture, with the reason for each.
-COUNTED_OTHERWISE = {
-    "OrionStarAI__Orion-14B-Chat.json": "counted as a Llama: without the biases of its norms",
-    "reconstructed/Tencent__Hunyuan-Large.json": "counted with keys and values in every layer",
-    "reconstructed/google__flan-t5-xxl.json": "counted with a tied head, which its notes correct",
-}
-ACTIVE_COUNTED_OTHERWISE = {
-    "reconstructed/databricks__dbrx-instruct.json": "36, in billions",
-    "reconstructed/Tencent__Hunyuan-Large.json": "as the whole",
-    "class_default/muse_spark__meta-models__Muse-Spark-Open-816B-A42B.json": (
-        "counts vectors of 4,096 that stand beside the experts as visited by 8 of 256"
-    ),
-}
+# Counts of the folder that are not those of the architecture; the record says why of each.
+RECORDED = load_parameter_record().published
+COUNTED_OTHERWISE = {row.model for row in RECORDED if not row.exact}
+ACTIVE_COUNTED_OTHERWISE = {row.model for row in RECORDED if not row.active_exact}
 POSITIONS_BEFORE_THE_FIRST = {
     "class_default/roberta__FacebookAI__roberta-base.json": "two rows of 512 are for padding",
     "reconstructed/allenai__longformer-base-4096.json": "two rows of 4,098 are for padding",
@@ -63,7 +55,7 @@ def test_parameters_are_exact(models: list[tuple[dict[str, Any], Model | Planner
         if isinstance(model, Model):
             same = model.parameters == entry["params_total"]
             exact += same
-            if not same and entry["file"] not in COUNTED_OTHERWISE:
+            if not same and entry["hf_id"] not in COUNTED_OTHERWISE:
                 wrong.append((entry["file"], model.parameters, entry["params_total"]))
     assert wrong == []
     assert exact >= EXACT_SHARE * len(entries)
@@ -76,10 +68,21 @@ def test_active_parameters_are_exact(
         (entry["file"], model.active_parameters, entry["params_active"])
         for entry, model in models
         if isinstance(model, Model) and counted(entry) and entry["params_active"]
-        if entry["file"] not in ACTIVE_COUNTED_OTHERWISE
+        if entry["hf_id"] not in ACTIVE_COUNTED_OTHERWISE
         if model.active_parameters != entry["params_active"]
     ]
     assert wrong == []
+
+
+def test_the_record_is_of_these_configurations(
+    models: list[tuple[dict[str, Any], Model | PlannerError]],
+) -> None:
+    found = [
+        (entry["hf_id"], entry["params_total"], getattr(model, "parameters", None))
+        for entry, model in models
+        if counted(entry)
+    ]
+    assert found == [(row.model, row.reference, row.parameters) for row in RECORDED]
 
 
 def test_what_is_not_read_says_why_in_one_line(

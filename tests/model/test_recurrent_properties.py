@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from planner.errors import SpecError
 from planner.model import Layer, Model, Step
-from planner.model.connection import AttentionResidual, InnerNorm, OutputGate
+from planner.model.connection import AttentionResidual, InnerNorm, LearnedScale, OutputGate
 from planner.model.description import (
     check_model,
     description_to_yaml,
@@ -27,6 +27,7 @@ from planner.model.layout import Layout
 from planner.model.mixers.attention import Attention
 from planner.model.mixers.convolution import Hyena, ShortConvolution
 from planner.model.mixers.convolution_modal import ModalHyena
+from planner.model.mixers.convolution_vector import VectorConvolution
 from planner.model.mixers.linear_attention import GatedLinearAttention, LightningAttention
 from planner.model.mixers.linear_delta import GatedDeltaNet
 from planner.model.mixers.linear_griffin import RgLru
@@ -34,6 +35,7 @@ from planner.model.mixers.linear_kda import KimiDeltaAttention
 from planner.model.mixers.linear_rwkv import Rwkv4TimeMix, RwkvChannelMix
 from planner.model.mixers.linear_rwkv_state import RwkvTimeMix
 from planner.model.mixers.linear_xlstm import MatrixLstm, ScalarLstm
+from planner.model.mixers.relative import RelativePositions
 from planner.model.mixers.sparse import LongformerAttention
 from planner.model.mixers.sparse_hashing import ReformerAttention
 from planner.model.mixers.sparse_selection import TopKAttention, selected_pairs
@@ -41,6 +43,7 @@ from planner.model.mixers.state_space import Mamba1, Mamba2
 from planner.model.mixers.structured import MonarchDense
 from planner.model.norm import Norm
 from planner.model.part import Part
+from planner.model.router import RouterNetwork
 from planner.model.shared_block import SharedBlock
 
 WIDE = 256
@@ -66,6 +69,10 @@ RECURRENT: list[Part] = [
     ScalarLstm(hidden=WIDE, heads=4),
     ShortConvolution(hidden=WIDE, bias=True),
     ModalHyena(hidden=WIDE, state_dim=8, filter_groups=8),
+    VectorConvolution(hidden=WIDE, name="v", kv_heads=8, head_dim=16, dynamic=True),
+    VectorConvolution(
+        hidden=WIDE, name="qk", query_heads=8, kv_heads=4, head_dim=16, grouped=True, bias=True
+    ),
 ]  # fmt: skip
 OTHER: list[Part] = [
     Hyena(hidden=WIDE),
@@ -86,11 +93,22 @@ OTHER: list[Part] = [
     ),
     OutputGate(hidden=WIDE, heads=8, width=32),
     AttentionResidual(hidden=WIDE, entries=4, name="residual"),
+    AttentionResidual(hidden=WIDE, entries=4, name="residual", inputs=3, norm=False),
+    LearnedScale(width=WIDE, name="scale", vectors=2),
+    RouterNetwork(hidden=WIDE, width=32, choices=5),
+    RelativePositions(hidden=WIDE, heads=8, profiles=4, extent=32),
+    VectorConvolution(hidden=WIDE, name="out"),
+    VectorConvolution(
+        hidden=WIDE, name="delay", kv_heads=4, head_dim=8, conv_kernel=2, learned=False
+    ),
     InnerNorm(width=WIDE, name="inner", bias=True),
 ]  # fmt: skip
 PARTS = [*RECURRENT, *OTHER]
 ENCODERS = {"longformer"}
-COPIED = {"inner_norm", "output_gate", "attention_residual", "monarch_dense"}
+COPIED = {
+    "inner_norm", "attention_residual", "learned_scale", "router_network", "monarch_dense",
+    "vector_convolution",
+}  # fmt: skip
 """Parts that every rank holds whole."""
 lengths = st.integers(min_value=1, max_value=4096)
 
@@ -196,7 +214,7 @@ def test_a_step_moves_the_whole_state_both_ways(part: Part) -> None:
 def test_ranks_hold_at_least_their_share(part: Part) -> None:
     whole = sum(tensor.elements for tensor in part.tensors())
     for tp in (2, 4):
-        held = sum(tensor.on_rank(tp).elements for tensor in part.tensors())
+        held = sum(tensor.on_rank(Layout(tp=tp)).elements for tensor in part.tensors())
         assert whole <= held * tp
         assert held < whole or named(part) in COPIED
 

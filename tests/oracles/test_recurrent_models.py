@@ -9,7 +9,10 @@ whole squares of attention and the padding of convolutions, its convention diffe
 - Gated delta rules: a text is padded to whole chunks of 64; the triangular system is solved by a
   routine that the counter does not know.
 - Lightning attention: the decays that pass states from chunk to chunk are not a product.
-- RG-LRU and RWKV-4: element by element throughout; the counter sees nothing.
+- RG-LRU and RWKV-4: element by element throughout; the counter sees nothing. Taps that a token
+  makes are applied the same way, and so are sums over depth.
+- Half-delayed values: the first of them is a projected row of zeros. The convolution by heads sees
+  the padding of the one before it.
 
 Its caches keep as many columns of a convolution as the kernel has taps, one more than the next
 token sees, and recurrent states in fp32 (lightning attention's as the residual stream), whatever
@@ -98,6 +101,16 @@ FAMILIES: dict[str, dict[str, Any]] = {
     },
     "recurrent_gemma": {"attention_window_size": 8, "num_key_value_heads": 1},
     "rwkv": {},
+    "zaya": {
+        "head_dim": 16, "num_experts": 4, "num_experts_per_tok": 1, "router_hidden_size": 24,
+        "layer_types": ["hybrid", "hybrid_sliding"] * 2, "sliding_window": 8,
+    },
+    "inkling2_text": {
+        "head_dim": 16, "swa_num_attention_heads": 8, "swa_num_key_value_heads": 4,
+        "swa_head_dim": 8, "sliding_window_size": 8, "d_rel": 4, "rel_extent": 16,
+        "n_layers_per_attn_res_block": 3, "n_routed_experts": 4, "unpadded_vocab_size": 150,
+        "layer_types": ["hybrid_sliding", "hybrid", "hybrid_sliding", "hybrid"],
+    },
 }  # fmt: skip
 
 
@@ -113,7 +126,15 @@ def expanded_square(operation: Operation) -> float:
 
 
 def padded_convolution(operation: Operation) -> float:
-    return operation.flop * (TOKENS + operation.shape["conv_kernel"] - 1) / TOKENS
+    shape = operation.shape
+    if shape["variant"] in CONVOLUTIONS:
+        return CONVOLUTIONS[shape["variant"]](operation)
+    return operation.flop * (TOKENS + shape["conv_kernel"] - 1) / TOKENS
+
+
+def delayed_row_of_zeros(operation: Operation) -> float:
+    shape = operation.shape
+    return 2.0 * BATCH * shape["hidden"] * shape["heads"] * shape["head_dim"]
 
 
 def only_the_read(operation: Operation) -> float:
@@ -146,6 +167,11 @@ def unseen(operation: Operation) -> float:
     return 0.0
 
 
+CONVOLUTIONS: dict[str, Callable[[Operation], float]] = {
+    "grouped": lambda operation: operation.flop,
+    "dynamic": unseen,
+    "delay": delayed_row_of_zeros,
+}
 SCANS: dict[str, Callable[[Operation], float]] = {
     "mamba1": only_the_read,
     "mamba2": repeated_groups,
@@ -159,6 +185,7 @@ KINDS: dict[str, Callable[[Operation], float]] = {
     "attention_prefill": whole_square,
     "mla_prefill": expanded_square,
     "short_convolution_prefill": padded_convolution,
+    "elementwise": unseen,
     "state_space_prefill": lambda operation: SCANS[operation.shape["variant"]](operation),
 }
 
@@ -197,7 +224,7 @@ CACHE_NAMES = {
     "mamba": "cache_params", "falcon_mamba": "cache_params", "mamba2": "cache_params",
     "rwkv": "state",
 }  # fmt: skip
-NO_SPARE_COLUMN = {"recurrent_gemma", "rwkv"}
+NO_SPARE_COLUMN = {"recurrent_gemma", "rwkv", "zaya"}
 
 
 def held_tensors(cache: Any, model: Any) -> Iterator[Any]:
@@ -222,7 +249,8 @@ def expected_bytes(model: Model, tokens: int, family: str) -> int:
     total = 0
     own = OWN_STATE_FORMAT.get(family, "fp32")
     for part in (part for layer in model.layers for part in layer.parts):
-        sized = replace(part, state_format=own) if hasattr(part, "state_format") else part
+        recurrent = hasattr(part, "state_format") and part.kind != "vector_convolution"
+        sized = replace(part, state_format=own) if recurrent else part
         for cache in sized.caches():
             window = getattr(cache, "window", None)
             seen = min(tokens, window - 1) if window else tokens
@@ -238,6 +266,10 @@ def test_caches_hold_what_real_ones_hold(family: str) -> None:
     config = small_config(family)
     torch.manual_seed(0)
     model = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).eval()
+    kept = getattr(model, "_keep_in_fp32_modules_strict", None) or ()
+    for place, parameter in model.named_parameters():
+        if any(part in place for part in kept):
+            parameter.data = parameter.data.float()
     planned = import_config(config.to_dict(), where=family, weights_given=True)
     texts = torch.randint(3, 160, (BATCH, TOKENS + MORE))
     name = CACHE_NAMES.get(family, "past_key_values")

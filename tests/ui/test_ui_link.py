@@ -12,7 +12,8 @@ from planner.ui.fields import FIELDS
 from planner.ui.link import MOST_CODE_CHARACTERS, pack, unpack
 from planner.ui.state import changed, share_query
 
-KEYS = ["m", "d", "n", "tp", "w", "kv", "ctx", "s", "isl", "osl", "dp", "a", "mbt", "cfg"]
+KEYS = ["m", "d", "n", "tp", "w", "kv", "ctx", "s", "isl", "osl", "dp",
+        "pp", "ep", "cp", "dcp", "adp", "ow", "oc", "a", "mbt", "cfg"]  # fmt: skip
 EVERYTHING = {
     "m": "llama-3.1-8b",
     "d": "h200-sxm",
@@ -27,6 +28,13 @@ EVERYTHING = {
     "dp": "2",
     "a": "fp8",
     "mbt": "16K",
+    "pp": "1",
+    "ep": "1",
+    "cp": "1",
+    "dcp": "1",
+    "adp": "1",
+    "ow": "25%",
+    "oc": "0.5",
 }
 
 
@@ -71,8 +79,10 @@ def test_a_cut_code_is_refused(cut: int) -> None:
 
 
 def test_every_change_a_suggestion_makes_is_an_input() -> None:
-    flags = ("--kv-cache-dtype", "--sequences", "--context", "--weights", "-n", "--tp", "--dp")
-    assert set(changed(dict.fromkeys(flags, 1))) == {"kv", "s", "ctx", "w", "n", "tp", "dp"}
+    sizes = ("--tp", "--pp", "--dp", "--ep", "--cp", "--dcp", "--attention-dp")
+    flags = ("--kv-cache-dtype", "--sequences", "--context", "--weights", "-n", *sizes)
+    keys = {"kv", "s", "ctx", "w", "n", "tp", "pp", "dp", "ep", "cp", "dcp", "adp"}
+    assert set(changed(dict.fromkeys(flags, 1))) == keys
 
 
 def test_a_configuration_is_shared_only_where_it_is_the_model() -> None:

@@ -78,9 +78,37 @@ def test_files_are_written(table: Path, own_folder: Path) -> None:
 
 
 def test_the_scatter_is_a_picture(table: Path, own_folder: Path) -> None:
-    pytest.importorskip("matplotlib")
     assert execute(["compare", str(table), "-o", "out.svg"]) == 0
     assert (own_folder / "out.svg").read_text().startswith("<svg ")
+
+
+@pytest.mark.parametrize(
+    ("cells", "reason"),
+    [
+        ("llama-3.2-1b,,127,,1e-3", "unusable shape ('batch')"),
+        ("llama-3.2-1b,2,127,one,1e-3", "unusable shape"),
+        (",2,127,1,1e-3", "unusable shape ('model')"),
+        ("llama-3.2-1b,2,127,1,1e-3", ""),
+    ],
+)
+def test_a_step_that_a_table_says_too_little_about_is_listed(
+    own_folder: Path, cells: str, reason: str
+) -> None:
+    path = own_folder / "steps.csv"
+    path.write_text(
+        "kind,device,dtype,model,batch,cached_tokens,layers,measured_s\n"
+        f"model_decode,h100-sxm,bf16,{cells}\n"
+    )
+    (pair,) = compare(path).pairs
+    assert (pair.predicted_s is None) == bool(reason)
+    assert reason in pair.observation.reason
+
+
+def test_a_picture_needs_a_row(own_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = own_folder / "empty.csv"
+    path.write_text(HEAD)
+    assert execute(["compare", str(path), "-o", "out.svg"]) == 2
+    assert "no row has both" in capsys.readouterr().err
 
 
 def test_predictions_in_the_table_are_taken(own_folder: Path) -> None:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from planner.cost.shapes import NoModelError, execution_of, operations_of
 from planner.errors import PlannerError, PrecisionError, ScenarioError
 from planner.hardware import load_device
-from validation.operations import NoModelError, execution_of, operations_of
 from validation.predict import forecast
 
 HEADS = {"batch": 2, "query_heads": 32, "kv_heads": 8, "head_dim": 128}

@@ -39,6 +39,10 @@ class _Kind(NamedTuple):
 
 _KINDS = {
     "bart": _Kind(before=False, last=False, table=True, spare=2, norm=True),
+    "mvp": _Kind(before=False, last=False, table=True, spare=2, norm=True),
+    "plbart": _Kind(before=False, last=False, table=True, spare=2, norm=True),
+    "blenderbot": _Kind(before=True, last=True, table=True, spare=0, norm=False),
+    "blenderbot-small": _Kind(before=False, last=False, table=True, spare=0, norm=True),
     "mbart": _Kind(before=True, last=True, table=True, spare=2, norm=True),
     "pegasus": _Kind(before=True, last=True, table=True, spare=0, norm=False),
     "marian": _Kind(before=False, last=False, table=True, spare=0, norm=False),
@@ -84,6 +88,8 @@ def read(config: Config) -> Architecture:
         "encoder_layerdrop", "decoder_layerdrop", "classif_dropout", "extra_pos_embeddings"
     )
     config.ignore("static_position_embeddings")
+    config.require("use_prompt", False)
+    config.ignore("prompt_length", "prompt_mid_dim")
     config.require("share_encoder_decoder_embeddings", True)
     config.require("decoder_vocab_size", rows, None)
     kind = _KINDS[config.text("model_type") or "bart"]

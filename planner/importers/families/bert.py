@@ -34,6 +34,8 @@ ENCODER_WARNING = (
     "xlm-roberta",
     "camembert",
     "mpnet",
+    "ernie",
+    "data2vec-text",
     architectures=("BertModel", "BertForMaskedLM", "RobertaForMaskedLM", "XLMRobertaModel"),
 )
 def read_bert(config: Config) -> Architecture:
@@ -58,8 +60,10 @@ def read_bert(config: Config) -> Architecture:
     hidden = read_hidden(config)
     rows = config.size("vocab_size")
     positions = config.size("max_position_embeddings")
-    spare = 0 if config.text("model_type", "bert") == "bert" else _ROBERTA_SPARE_POSITIONS
-    kind = config.text("model_type")
+    kind = config.text("model_type", "bert")
+    spare = 0 if kind in {"bert", "ernie"} else _ROBERTA_SPARE_POSITIONS
+    config.require("use_task_id", False)
+    config.ignore("task_type_vocab_size")
     _check_encoder(config)
     buckets = config.optional_size("relative_attention_num_buckets")
     heads = config.size("num_attention_heads")

@@ -13,6 +13,7 @@ from planner.importers.blocks import read_window_pattern
 from planner.importers.config import Config
 from planner.importers.decoder import read_hidden, read_layers
 from planner.importers.dense_decoder import read_dense_decoder
+from planner.importers.experts import read_mixture
 from planner.importers.registry import Architecture, RotaryDefaults, family
 from planner.model.norm import Norm
 
@@ -91,4 +92,48 @@ def read_cohere2(config: Config) -> Architecture:
         windows=windows,
         rotary=[window is not None for window in windows],
         norm=Norm(kind="layer_norm", width=read_hidden(config), bias=False),
+    )
+
+
+@family("cohere2_moe", architectures=("Cohere2MoeForCausalLM",))
+def read_cohere2_experts(config: Config) -> Architecture:
+    """Read a Cohere 2 configuration with experts.
+
+    Parameters
+    ----------
+    config : Config
+        The configuration.
+
+    Returns
+    -------
+    Architecture
+        Cohere 2 with experts in every layer, as wide as ``intermediate_size``.
+
+    Raises
+    ------
+    SpecError
+        A figure is missing or unusable.
+    UnsupportedConfigError
+        Some layers are dense.
+    """
+    hidden, layers = read_hidden(config), read_layers(config)
+    bias = config.flag("attention_bias", False)
+    config.listed("mlp_layer_types", ("sparse",), layers)
+    config.require("first_k_dense_replace", 0)
+    config.require("prefix_dense_intermediate_size", None)
+    config.ignore(
+        "logit_scale", "expert_selection_fn", "prefix_dense_sliding_window_pattern",
+        "shared_expert_combination_strategy",
+    )  # fmt: skip
+    windows = read_window_pattern(config, layers, period=_PERIOD, window=_WINDOW_TOKENS)
+    return read_dense_decoder(
+        config,
+        form="beside",
+        qkv_bias=bias,
+        output_bias=bias,
+        tied=True,
+        experts=read_mixture(config, hidden, intermediate=config.size("intermediate_size")),
+        windows=windows,
+        rotary=[window is not None for window in windows],
+        norm=Norm(kind="layer_norm", width=hidden, bias=False),
     )

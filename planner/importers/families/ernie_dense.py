@@ -9,7 +9,7 @@ from planner.importers.registry import Architecture, family
 _HEAD_DIM = 128
 
 
-@family("ernie4_5", architectures=("Ernie4_5ForCausalLM",))
+@family("ernie4_5", "paddleocr_vl_text", architectures=("Ernie4_5ForCausalLM",))
 def read_ernie(config: Config) -> Architecture:
     """Read a dense ERNIE 4.5 configuration.
 

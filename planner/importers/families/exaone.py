@@ -10,7 +10,9 @@ from planner.importers.blocks import read_window_pattern
 from planner.importers.config import Config
 from planner.importers.decoder import read_layers
 from planner.importers.dense_decoder import read_dense_decoder
+from planner.importers.multimodal import read_multimodal
 from planner.importers.registry import Architecture, family
+from planner.importers.towers.qwen import qwen_vision
 
 _WINDOW_TOKENS = 4096
 _PERIOD = 4
@@ -68,3 +70,25 @@ def read_exaone4(config: Config) -> Architecture:
         rotary=rotary if any(rotary) else True,
         qk_norm="head",
     )
+
+
+@family("exaone4_5", architectures=("Exaone4_5_ForConditionalGeneration",))
+def read_exaone45(config: Config) -> Architecture:
+    """Read an EXAONE 4.5 configuration.
+
+    Parameters
+    ----------
+    config : Config
+        The configuration.
+
+    Returns
+    -------
+    Architecture
+        EXAONE 4 beside Qwen2.5-VL's tower with grouped heads.
+
+    Raises
+    ------
+    SpecError
+        A figure is missing or unusable.
+    """
+    return read_multimodal(config, qwen_vision("exaone4_5_vision"), default="exaone4")

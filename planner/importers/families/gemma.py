@@ -185,7 +185,7 @@ def read_gemma3(config: Config) -> Architecture:
     return replace(decoder, rotary=rotary)
 
 
-@family("gemma3", architectures=("Gemma3ForConditionalGeneration",))
+@family("gemma3", "shieldgemma2", architectures=("Gemma3ForConditionalGeneration",))
 def read_gemma3_multimodal(config: Config) -> Architecture:
     """Read a Gemma 3 configuration with its vision tower.
 

@@ -4,7 +4,7 @@ In the large sizes keys and values of the wide heads are one projection; in the 
 layers read the keys and values of earlier ones, and each layer gets a further vector for each
 token. In the sparse size experts stand beside a dense feed-forward part. Defaults of
 ``Gemma4TextConfig`` that are taken: five windows of 512 tokens before each layer without, heads of
-256 and 512, vectors of 256 for each layer and token, tied embeddings.
+256 and 512, vectors of 256 for each layer and token (none in the unified form), tied embeddings.
 """
 
 from __future__ import annotations
@@ -104,7 +104,9 @@ def read_text(config: Config) -> Architecture:
     config.require("use_bidirectional_attention", "vision", None, False)
     shared = config.size("num_kv_shared_layers", default=0, least=0, most=layers - 1)
     attentions = _attentions(config, hidden, windows, layers - shared)
-    width = config.size("hidden_size_per_layer_input", default=_PER_LAYER_WIDTH, least=0)
+    plain = config.text("model_type") == "gemma4_unified_text"
+    vectors = 0 if plain else _PER_LAYER_WIDTH
+    width = config.size("hidden_size_per_layer_input", default=vectors, least=0)
     rows = [
         _layer(config, attention, width, doubled=not attention.own_kv) for attention in attentions
     ]

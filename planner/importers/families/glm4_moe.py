@@ -1,4 +1,4 @@
-"""GLM-4.5, -4.6 and -4.7, GLM-4.5V without its vision tower, Solar Open, dots.llm1.
+"""GLM-4.5, -4.6 and -4.7, GLM-4.5V and -4.6V, Solar Open, dots.llm1.
 
 Defaults of the classes that are taken: GLM rotates half of each head, has one dense layer and no
 norm of queries and keys unless the file says so; Solar Open has heads of 128 and experts in every
@@ -11,8 +11,9 @@ from planner.importers.config import Config
 from planner.importers.decoder import read_hidden, read_layers
 from planner.importers.experts import read_feed_forward, read_mixture, read_sparse
 from planner.importers.grouped import expert_decoder, read_grouped_attention, read_windowed
-from planner.importers.multimodal import read_language_model
+from planner.importers.multimodal import read_multimodal
 from planner.importers.registry import Architecture, family
+from planner.importers.towers.glm import GLM_VISION
 
 _SOLAR_HEAD_DIM = 128
 _DOTS_WINDOW_LAYERS = 62
@@ -54,7 +55,7 @@ def read(config: Config) -> Architecture:
 
 @family("glm4v_moe", architectures=("Glm4vMoeForConditionalGeneration",))
 def read_vision(config: Config) -> Architecture:
-    """Read the language model of a GLM-4.5V configuration.
+    """Read a GLM-4.5V or GLM-4.6V configuration.
 
     Parameters
     ----------
@@ -64,18 +65,14 @@ def read_vision(config: Config) -> Architecture:
     Returns
     -------
     Architecture
-        Without the vision tower, which a warning names.
+        The language model with its tower.
 
     Raises
     ------
     SpecError
         A figure is missing or unusable.
     """
-    config.ignore(
-        "image_token_id", "video_token_id", "image_start_token_id", "image_end_token_id",
-        "video_start_token_id", "video_end_token_id",
-    )  # fmt: skip
-    return read_language_model(config, towers=("vision_config",), default="glm4v_moe_text")
+    return read_multimodal(config, GLM_VISION, default="glm4v_moe_text")
 
 
 @family("solar_open", architectures=("SolarOpenForCausalLM",))

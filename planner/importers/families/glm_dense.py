@@ -18,9 +18,14 @@ _ROTATED_FRACTION = 0.5
 _HEAD_DIM = 128
 
 
-@family("glm4v", architectures=("Glm4vForConditionalGeneration",))
+@family(
+    "glm4v",
+    "glm46v",
+    "glmga",
+    architectures=("Glm4vForConditionalGeneration", "Glm46VForConditionalGeneration"),
+)
 def read_glm4v(config: Config) -> Architecture:
-    """Read a GLM-4.1V configuration.
+    """Read a GLM-4.1V or GLM-4.6V Flash configuration.
 
     Parameters
     ----------

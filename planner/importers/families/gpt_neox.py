@@ -139,7 +139,6 @@ def read_bloom(config: Config) -> Architecture:
     config.require("apply_residual_connection_post_layernorm", False)
     config.ignore("attention_softmax_in_fp32", "bias_dropout_fusion", "masked_softmax_fusion")
     config.ignore("offset_alibi", "skip_bias_add", "skip_bias_add_qkv", "slow_but_exact")
-    config.ignore("unk_token_id")
     attention = Attention(
         hidden=hidden,
         query_heads=heads.query,

@@ -20,8 +20,8 @@ from planner.model.part import Part
 
 _OTHER_TASKS = (
     "add_classification_head", "anyres_pooling_size", "anyres_vit_max_image_size",
-    "anyres_vit_two_views", "class_num", "dense_list", "eod_token_id", "im_end_id",
-    "im_newline_id", "im_start_id", "image_token_id", "mask_init_id", "num_media_embeds",
+    "anyres_vit_two_views", "class_num", "dense_list", "im_end_id",
+    "im_newline_id", "im_start_id", "mask_init_id", "num_media_embeds",
     "org_vocab_size", "pad_id", "pool_type", "skip_cls_token", "text_end_id", "text_start_id",
     "video_end_id", "video_start_id", "vit_add_patchemb_bias", "vit_input_resolution",
     "vit_mapping_type", "vit_norm_type", "vit_patch", "vit_path", "vit_remove_prenorm",

@@ -17,7 +17,11 @@ _DOWNSAMPLING = 0.5
 _SCALE = 2
 
 
-@family("internvl", architectures=("InternVLForConditionalGeneration",))
+@family(
+    "internvl",
+    "qianfan_ocr",
+    architectures=("InternVLForConditionalGeneration", "QianfanOCRForConditionalGeneration"),
+)
 def read_internvl(config: Config) -> Architecture:
     """Read an InternVL configuration.
 
@@ -44,6 +48,43 @@ def read_internvl(config: Config) -> Architecture:
         projector=_internvl_projector,
     )
     return read_multimodal(config, sense, default="qwen2")
+
+
+@family("internvl_chat", architectures=("InternVLChatModel",))
+def read_internvl_chat(config: Config) -> Architecture:
+    """Read an InternVL configuration as its authors write it.
+
+    Parameters
+    ----------
+    config : Config
+        The configuration.
+
+    Returns
+    -------
+    Architecture
+        As InternVL; the language model stands in ``llm_config``.
+
+    Raises
+    ------
+    SpecError
+        A figure is missing or unusable.
+    UnsupportedConfigError
+        Adapters stand beside the weights.
+    """
+    for name in ("use_backbone_lora", "use_llm_lora"):
+        config.require(name, 0)
+    config.ignore(
+        "force_image_size", "dynamic_image_size", "max_dynamic_patch", "min_dynamic_patch",
+        "pad2square", "ps_version", "select_layer", "template", "use_thumbnail", "hidden_size",
+        "system_message", "output_attentions", "image_fold", "vocab_size",
+    )  # fmt: skip
+    sense = Sense(
+        name="vision",
+        section="vision_config",
+        default="intern_vit_6b",
+        projector=_internvl_projector,
+    )
+    return read_multimodal(config, sense, default="internlm2", section="llm_config")
 
 
 def _internvl_projector(config: Config, stack: Stack, hidden: int) -> tuple[Part, ...]:
@@ -121,7 +162,7 @@ def read_smolvlm(config: Config) -> Architecture:
     SpecError
         A figure is missing or unusable.
     """
-    config.ignore("_pad_token_id", "vocab_size")
+    config.ignore("vocab_size")
     kind = config.text("model_type") or "smolvlm"
     sense = Sense(
         name="vision",

@@ -32,7 +32,7 @@ def read(config: Config) -> Architecture:
         A figure is missing or unusable.
     """
     config.ignore(
-        "ignore_index", "media_placeholder_token_id", "image_placeholder", "video_placeholder",
+        "ignore_index", "image_placeholder", "video_placeholder",
         "use_unified_vision_chunk",
     )  # fmt: skip
     return read_multimodal(config, KIMI_VISION, default="deepseek_v3")

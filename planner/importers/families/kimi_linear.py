@@ -103,7 +103,7 @@ def read_k3(config: Config) -> Architecture:
     SpecError
         A figure is missing or unusable.
     """
-    config.ignore("ignore_index", "image_placeholder", "media_placeholder_token_id")
+    config.ignore("ignore_index", "image_placeholder")
     return read_language_model(config, towers=("vision_config",), default="kimi_linear")
 
 

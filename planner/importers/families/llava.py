@@ -27,10 +27,12 @@ _LLAMA = {
 @family(
     "llava",
     "llava_next",
+    "llava_next_video",
     "llava_onevision",
     architectures=(
         "LlavaForConditionalGeneration",
         "LlavaNextForConditionalGeneration",
+        "LlavaNextVideoForConditionalGeneration",
         "LlavaOnevisionForConditionalGeneration",
     ),
 )
@@ -55,6 +57,7 @@ def read(config: Config) -> Architecture:
     default = "qwen2" if config.text("model_type") == "llava_onevision" else "llama"
     config.ignore("vision_feature_select_strategy", "vocab_size", "image_seq_length")
     config.ignore("image_grid_pinpoints", "use_image_newline_parameter", "vision_aspect_ratio")
+    config.ignore("spatial_pool_mode", "spatial_pool_stride", "video_seq_length")
     text = config.peek("text_config")
     missing = {}
     if text.get("model_type", default) == "llama":

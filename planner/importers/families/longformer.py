@@ -49,9 +49,7 @@ def read(config: Config) -> Architecture:
     hidden = read_hidden(config)
     rows = config.size("vocab_size")
     positions = config.size("max_position_embeddings")
-    config.ignore(
-        "onnx_export", "ignore_attention_mask", "sep_token_id", "attention_probs_dropout_prob"
-    )
+    config.ignore("onnx_export", "ignore_attention_mask", "attention_probs_dropout_prob")
     config.warn(
         "An encoder: texts are read in one pass, in both directions; there is no cache and no "
         "decoding. One global token is assumed."

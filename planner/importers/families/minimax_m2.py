@@ -135,7 +135,7 @@ def read_m3_vision(config: Config) -> Architecture:
         A figure is missing or unusable.
     """
     config.ignore(
-        "image_grid_pinpoints", "image_seq_length", "image_token_index", "video_token_index",
+        "image_grid_pinpoints", "image_seq_length",
         "img_token_compression_config", "num_reward_heads",
         "process_image_mode",
         "vision_feature_select_strategy",
@@ -151,6 +151,7 @@ def _read_mixers(config: Config, attention: Attention, layers: int) -> list[tupl
         section.ignore("sparse_disable_index_value", "sparse_score_type")
     selective = _read_selective(config, section, layers)
     if not any(selective):
+        config.ignore(*_BLOCKS)
         return [(attention,)] * layers
 
     def size(name: str) -> int:

@@ -97,6 +97,28 @@ def read_multimodal_mistral(config: Config) -> Architecture:
     return read_multimodal(config, MISTRAL_VISION, default="mistral")
 
 
+@family("lighton_ocr", architectures=("LightOnOcrForConditionalGeneration",))
+def read_lighton(config: Config) -> Architecture:
+    """Read a LightOnOCR configuration.
+
+    Parameters
+    ----------
+    config : Config
+        The configuration.
+
+    Returns
+    -------
+    Architecture
+        Mistral 3's tower beside a Qwen3.
+
+    Raises
+    ------
+    SpecError
+        A figure is missing or unusable.
+    """
+    return read_multimodal(config, MISTRAL_VISION, default="qwen3")
+
+
 def _merging_projector(config: Config, stack: Stack, hidden: int) -> tuple[Part, ...]:
     merged = config.size("spatial_merge_size", default=_MERGE, most=64) ** 2
     bias = config.flag("multimodal_projector_bias", False)

@@ -82,10 +82,6 @@ def read_vision(config: Config) -> Architecture:
     SpecError
         A figure is missing or unusable.
     """
-    config.ignore(
-        "image_token_index", "image_token_id",
-
-    )  # fmt: skip
     return read_multimodal(config, MISTRAL_VISION, default="mistral_large4_text")
 
 

@@ -1,4 +1,4 @@
-"""ModernBERT: an encoder with rotary positions, gated feed-forward parts and two-sided windows.
+"""ModernBERT: rotary positions, gated feed-forward parts, windows; an encoder, or a decoder.
 
 Defaults of ``ModernBertConfig`` that are taken: every third layer sees the whole text, the others
 64 tokens to either side, no biases but that of the logits.
@@ -13,7 +13,7 @@ from planner.importers.families.bert import ENCODER_WARNING
 from planner.importers.position import usable_context
 from planner.importers.registry import Architecture, family
 from planner.model import Layer
-from planner.model.bounds import MOST_LAYERS
+from planner.model.bounds import MOST_CONTEXT_TOKENS, MOST_LAYERS
 from planner.model.embedding import Embedding, Head
 from planner.model.feed_forward import Dense
 from planner.model.mixers.attention import Attention
@@ -24,7 +24,11 @@ _PERIOD = 3
 _WINDOW_TOKENS = 128
 
 
-@family("modernbert", architectures=("ModernBertForMaskedLM", "ModernBertModel"))
+@family(
+    "modernbert",
+    "modernbert-decoder",
+    architectures=("ModernBertForMaskedLM", "ModernBertModel", "ModernBertDecoderForCausalLM"),
+)
 def read(config: Config) -> Architecture:
     """Read a ModernBERT configuration.
 
@@ -46,7 +50,9 @@ def read(config: Config) -> Architecture:
     hidden = read_hidden(config)
     rows = config.size("vocab_size")
     norm = Norm(kind="layer_norm", width=hidden, bias=config.flag("norm_bias", False))
-    config.warn(ENCODER_WARNING)
+    causal = config.text("model_type") == "modernbert-decoder"
+    if not causal:
+        config.warn(ENCODER_WARNING)
     config.ignore("classifier_pooling", "classifier_activation", "deterministic_flash_attn")
     config.ignore("sparse_prediction", "sparse_pred_ignore_index", "initializer_cutoff_factor")
     config.ignore("mlp_dropout", "reference_compile", "repad_logits_with_grad")
@@ -54,7 +60,7 @@ def read(config: Config) -> Architecture:
     return Architecture(
         embedding=Embedding(vocabulary=rows, width=hidden, hidden=hidden),
         initial=(norm,),
-        layers=tuple(_layers(config, hidden, norm)),
+        layers=tuple(_layers(config, hidden, norm, causal=causal)),
         final=(
             norm,
             Projection(
@@ -76,12 +82,12 @@ def read(config: Config) -> Architecture:
     )
 
 
-def _layers(config: Config, hidden: int, norm: Norm) -> list[Layer]:
+def _layers(config: Config, hidden: int, norm: Norm, *, causal: bool) -> list[Layer]:
     heads = read_heads(config, hidden)
     layers = read_layers(config)
     period = config.size("global_attn_every_n_layers", default=_PERIOD, most=MOST_LAYERS)
     sliding = read_layer_types(config, layers) or [i % period != 0 for i in range(layers)]
-    both_sides = config.size("local_attention", "sliding_window", default=_WINDOW_TOKENS)
+    reach = _reach(config, causal=causal)
     bias = config.flag("attention_bias", False)
     attentions = [
         Attention(
@@ -89,8 +95,8 @@ def _layers(config: Config, hidden: int, norm: Norm) -> list[Layer]:
             query_heads=heads.query,
             kv_heads=heads.kv,
             head_dim=heads.dim,
-            window=both_sides // 2 + 1 if slides else None,
-            causal=False,
+            window=reach if slides else None,
+            causal=causal,
             qkv_bias=bias,
             output_bias=bias,
         )
@@ -108,3 +114,11 @@ def _layers(config: Config, hidden: int, norm: Norm) -> list[Layer]:
         )
         for number, attention in enumerate(attentions)
     )
+
+
+def _reach(config: Config, *, causal: bool) -> int:
+    """Return the tokens a layer with a window sees to the left, the own one included."""
+    if causal:
+        half = config.size("local_attention", default=_WINDOW_TOKENS, most=MOST_CONTEXT_TOKENS) // 2
+        return config.size("sliding_window", default=max(half, 1), most=MOST_CONTEXT_TOKENS)
+    return config.size("local_attention", "sliding_window", default=_WINDOW_TOKENS) // 2 + 1

@@ -83,10 +83,6 @@ def read_senses(config: Config) -> Architecture:
     SpecError
         A figure is missing or unusable.
     """
-    config.ignore(
-        "image_token_id", "video_token_id", "audio_token_id",
-
-    )  # fmt: skip
     return read_multimodal(config, MUSE_VISION, MUSE_AUDIO, default="muse_spark_text")
 
 

@@ -37,6 +37,9 @@ def read(config: Config) -> Architecture:
     heads = read_heads(config, hidden)
     config.require("attention_bias", False)
     config.require("mlp_bias", False)
+    config.require("lm_head_bias", False)
+    config.require("full_attn_mod", 1)
+    config.ignore("interpolate_factor")
     attention = Attention(
         hidden=hidden,
         query_heads=heads.query,

@@ -26,7 +26,13 @@ _DEFAULT_WINDOW_TOKENS = 4096
 _DEFAULT_FULL_LAYERS = 28
 
 
-@family("qwen2", "qwen2_vl_text", "qwen2_5_vl_text", architectures=("Qwen2ForCausalLM",))
+@family(
+    "qwen2",
+    "qwen2_vl_text",
+    "qwen2_5_vl_text",
+    "qwen2_5_omni_text",
+    architectures=("Qwen2ForCausalLM",),
+)
 def read(config: Config) -> Architecture:
     """Read a Qwen2 configuration.
 

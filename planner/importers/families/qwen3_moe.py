@@ -21,7 +21,12 @@ from planner.importers.registry import Architecture, family
 from planner.model.mixers.attention import Attention
 
 
-@family("qwen3_moe", "qwen3_vl_moe_text", architectures=("Qwen3MoeForCausalLM",))
+@family(
+    "qwen3_moe",
+    "qwen3_vl_moe_text",
+    "qwen3_omni_moe_text",
+    architectures=("Qwen3MoeForCausalLM",),
+)
 def read(config: Config) -> Architecture:
     """Read a Qwen3-MoE configuration.
 

@@ -32,7 +32,7 @@ _INTERVAL = 4
 _CONTEXT_TOKENS = 32_768
 _VOCABULARY = 248_320
 _IMAGE_TOKENS = (
-    "image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id",
+
 )  # fmt: skip
 
 

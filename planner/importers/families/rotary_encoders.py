@@ -44,14 +44,15 @@ def read_eurobert(config: Config) -> Architecture:
     SpecError
         A figure is missing or unusable.
     """
-    bias = config.flag("attention_bias", False)
+    bias, mlp_bias = config.flag("attention_bias", False), config.flag("mlp_bias", False)
     config.warn(ENCODER_WARNING)
     config.ignore("classifier_pooling")
     return read_dense_decoder(
         config,
         qkv_bias=bias,
         output_bias=bias,
-        mlp_bias=config.flag("mlp_bias", False),
+        mlp_bias=mlp_bias,
+        head_bias=mlp_bias,
         causal=False,
     )
 

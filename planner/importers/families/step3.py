@@ -13,8 +13,9 @@ from planner.importers.config import Config
 from planner.importers.decoder import read_hidden, read_layers
 from planner.importers.experts import read_feed_forward, read_mixture
 from planner.importers.grouped import expert_decoder, read_grouped_attention
-from planner.importers.multimodal import read_language_model
+from planner.importers.multimodal import read_language_model, read_multimodal
 from planner.importers.registry import Architecture, family
+from planner.importers.towers.step import STEP_VISION
 from planner.model.bounds import MOST_LAYERS
 from planner.model.mixers.attention import Attention
 from planner.model.mixers.factorised import FactorisedAttention
@@ -116,7 +117,7 @@ def read_vision(config: Config) -> Architecture:
         A figure is missing or unusable.
     """
     config.ignore(
-        "image_token_id", "image_token_len", "patch_token_len", "understand_projector_stride",
+        "image_token_len", "patch_token_len", "understand_projector_stride",
         "projector_bias", "vision_select_layer", "vision_output_dim",
     )  # fmt: skip
     return read_language_model(config, towers=("vision_config",), default="step3_text")
@@ -124,7 +125,7 @@ def read_vision(config: Config) -> Architecture:
 
 @family("step3p7", architectures=("Step3p7ForConditionalGeneration",))
 def read_flash_vision(config: Config) -> Architecture:
-    """Read the language model of a Step-3.7 Flash configuration.
+    """Read a Step-3.7 Flash configuration.
 
     Parameters
     ----------
@@ -134,15 +135,15 @@ def read_flash_vision(config: Config) -> Architecture:
     Returns
     -------
     Architecture
-        Without the vision tower and the projector, which a warning names.
+        The language model with its tower.
 
     Raises
     ------
     SpecError
         A figure is missing or unusable.
     """
-    config.ignore("image_token_id", "projector_bias", "understand_projector_stride")
-    return read_language_model(config, towers=("vision_config",), default="step3p5")
+    config.ignore("understand_projector_stride")
+    return read_multimodal(config, STEP_VISION, default="step3p5")
 
 
 def _sliding(config: Config, full: Attention) -> Attention:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from planner.importers.config import Config
 from planner.importers.decoder import assemble, read_hidden, read_layers
 from planner.importers.position import usable_context
-from planner.importers.recurrent import TIME_STEPS, read_kinds, read_mamba1
+from planner.importers.recurrent import MIXER_KINDS, TIME_STEPS, read_kinds, read_mamba1
 from planner.importers.registry import Architecture, family
 from planner.importers.stacks import named
 from planner.model.bounds import MOST_LAYERS
@@ -25,6 +25,7 @@ from planner.model.shared_block import SharedBlock
 
 _CONTEXT_TOKENS = 4096
 _LONG_CONTEXT_TOKENS = 16_384
+_WORDS = {**MIXER_KINDS, "m": "linear", "g": "hybrid"}
 _HEADS = {"zamba": 16, "zamba2": 32}
 _MAMBA_HEADS = {"zamba": 2, "zamba2": 8}
 
@@ -92,11 +93,11 @@ def read_zamba2(config: Config) -> Architecture:
     config.ignore(
         "hybrid_layer_ids", "kv_channels", "num_query_groups", "ft_window_size", *TIME_STEPS
     )
-    config.ignore("mamba_headdim", "ffn_hidden_size", "lora_rank", "use_mem_eff_path")
+    config.ignore("use_mem_eff_path", "ft_lora", "gated_linear_unit", "use_shared_block_lora")
     mixer = _mamba2(config, hidden)
     rotary = config.flag("use_mem_rope", False)
     attention = _attention(config, hidden, 2 * hidden, _HEADS["zamba2"], rotary=rotary)
-    wide = config.optional_size("intermediate_size") or 4 * hidden
+    wide = config.optional_size("intermediate_size", "ffn_hidden_size") or 4 * hidden
     bias = config.flag("add_bias_linear", False)
     count = config.size("num_mem_blocks", default=1, most=MOST_LAYERS)
     blocks = [
@@ -104,15 +105,15 @@ def read_zamba2(config: Config) -> Architecture:
             hidden=hidden,
             attention=attention,
             feed_forward=Dense(hidden=hidden, intermediate=wide, bias=bias),
-            adapter_rank=config.size("adapter_rank", default=128),
-            attention_adapter=config.flag("use_shared_attention_adapter", False),
+            adapter_rank=config.size("adapter_rank", "lora_rank", default=128),
+            attention_adapter=_adapts(config),
             name=f"shared_transformer.{number}",
         )
         for number in range(count)
     ]
     by_rule = ["linear", *(["linear"] * 5 + ["hybrid"]) * 7, *["linear"] * 4, "hybrid"]
     by_rule += [*["linear"] * 3, "hybrid", "linear", "linear"]
-    kinds = read_kinds(config, layers, "layers_block_type", "layer_types")
+    kinds = read_kinds(config, layers, "layers_block_type", "layer_types", words=_WORDS)
     if kinds is None and len(by_rule) != layers:
         config.refuse("num_hidden_layers", f"{len(by_rule)} where layers_block_type is missing")
     long = config.flag("use_long_context", False)
@@ -122,9 +123,19 @@ def read_zamba2(config: Config) -> Architecture:
     )
 
 
+def _adapts(config: Config) -> bool:
+    """Return whether queries, keys and values have adapters, by the new name or the authors'."""
+    names = ("use_shared_attention_adapter", "use_shared_attention_lora")
+    said = [config.flag(name, False) for name in names]
+    return any(said)
+
+
 def _mamba2(config: Config, hidden: int) -> Mamba2:
-    inner = hidden * config.size("mamba_expand", default=2)
-    heads = config.size("n_mamba_heads", default=_MAMBA_HEADS["zamba2"])
+    """Return the state-space layer; the authors' files give the width of a head alone."""
+    inner = hidden * config.size("mamba_expand", "expansion_factor", default=2)
+    wide = config.optional_size("mamba_headdim", most=inner)
+    own = inner // wide if wide and "state_size" in config else _MAMBA_HEADS["zamba2"]
+    heads = config.size("n_mamba_heads", default=own)
     groups = config.size("mamba_ngroups", default=1)
     if inner % heads or heads % groups:
         config.refuse("n_mamba_heads", f"a divisor of {inner:,} and a multiple of {groups:,}")
@@ -133,8 +144,8 @@ def _mamba2(config: Config, hidden: int) -> Mamba2:
         heads=heads,
         head_dim=inner // heads,
         groups=groups,
-        state_dim=config.size("mamba_d_state", default=64),
-        conv_kernel=config.size("mamba_d_conv", default=4),
+        state_dim=config.size("mamba_d_state", "state_size", default=64),
+        conv_kernel=config.size("mamba_d_conv", "conv_dimension", default=4),
         chunk=config.size("chunk_size", default=256),
         bias=config.flag("add_bias_linear", False),
         conv_bias=config.flag("use_conv_bias", True),

@@ -54,7 +54,7 @@ def read_vision(config: Config) -> Stack:
     config.ignore("default_output_length", "global_head_dim", "max_position_embeddings")
     config.ignore("layer_types", "pooling_kernel_size", "rope_parameters", "standardize")
     config.ignore("use_clipped_linears", "use_bidirectional_attention", "vocab_offset")
-    config.ignore("vocab_size")
+    config.ignore("vocab_size", "image_seq_length", "video_seq_length")
     attention = Attention(
         hidden=hidden,
         query_heads=heads,

@@ -117,7 +117,7 @@ def read_qwen2(config: Config) -> Stack:
     )
 
 
-@tower("qwen2_5_vl", "qwen2_5_vl_vision")
+@tower("qwen2_5_vl", "qwen2_5_vl_vision", "qwen2_5_omni_vision_encoder", "exaone4_5_vision")
 def read_qwen25(config: Config) -> Stack:
     """Read the tower of Qwen2.5-VL.
 
@@ -145,6 +145,9 @@ def read_qwen25(config: Config) -> Stack:
     patch = config.size("patch_size", most=1024)
     window = (config.size("window_size", default=_WINDOW_PIXELS) // patch) ** 2
     heads = read_tower_heads(config, hidden, "num_heads", "num_attention_heads")
+    kv_heads = config.optional_size("num_key_value_heads") or heads
+    if heads % kv_heads:
+        config.refuse("num_key_value_heads", f"a divisor of {heads:,}")
     inner = config.size("intermediate_size")
     everything, square = (
         tower_block(
@@ -153,7 +156,7 @@ def read_qwen25(config: Config) -> Stack:
             intermediate=inner,
             norm=norm,
             gated=True,
-            attention={"rotary": True, "chunk": chunk},
+            attention={"rotary": True, "chunk": chunk, "kv_heads": kv_heads},
         )
         for chunk in (None, max(window, 1))
     )
@@ -175,6 +178,7 @@ def read_qwen25(config: Config) -> Stack:
     "qwen3_vl_moe",
     "qwen3_vl_vision",
     "qwen3_vl_moe_vision",
+    "qwen3_omni_moe_vision_encoder",
     "qwen3_5",
     "qwen3_5_moe",
     "qwen3_5_vision",

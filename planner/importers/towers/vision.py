@@ -2,7 +2,7 @@
 
 An image becomes patches, patches become tokens. Defaults of the configuration classes that are
 taken: three colours, SigLIP's pooling head where a file does not switch it off
-(Idefics 3 and SmolVLM have none).
+(Idefics 2 and 3, SmolVLM and PaddleOCR-VL have none).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from planner.model.part import Part
 from planner.model.projection import Projection, Table
 
 _COLOURS = 3
-_HEADLESS = ("idefics3_vision", "smolvlm_vision")
+_HEADLESS = ("idefics3_vision", "smolvlm_vision", "idefics2_vision", "paddleocr_vl_vision")
 
 
 def read_patches(config: Config, *, bias: bool) -> Projection:
@@ -128,7 +128,7 @@ def read_clip(config: Config) -> Stack:
     )
 
 
-@tower("siglip_vision_model", "phi4_multimodal_vision", *_HEADLESS)
+@tower("siglip_vision_model", "siglip2_vision_model", "phi4_multimodal_vision", *_HEADLESS)
 def read_siglip(config: Config) -> Stack:
     """Read a SigLIP vision tower.
 
@@ -152,9 +152,10 @@ def read_siglip(config: Config) -> Stack:
     inner = config.size("intermediate_size")
     norm = Norm(kind="layer_norm", width=hidden)
     config.ignore("crop_size", "feature_layer", "projection_dim", "vocab_size", "num_image_tokens")
+    config.ignore("spatial_merge_size", "rope_parameters")
     first = (
         read_patches(config, bias=True),
-        Table(name="position_embedding", shape=(read_patch_count(config), hidden)),
+        Table(name="position_embedding", shape=(_positions(config), hidden)),
     )
     last: tuple[Part, ...] = (norm,)
     headless = config.text("model_type") in _HEADLESS
@@ -166,6 +167,12 @@ def read_siglip(config: Config) -> Stack:
         layers=(Layer("patches", first), *[Layer("block", block)] * layers, Layer("last", last)),
         width=hidden,
     )
+
+
+def _positions(config: Config) -> int:
+    """Return the rows of the table of positions; SigLIP 2 says how many patches there are."""
+    patches = config.optional_size("num_patches")
+    return read_patch_count(config) if patches is None else patches
 
 
 def _pooling_head(hidden: int, heads: int, inner: int, norm: Norm) -> tuple[Part, ...]:
@@ -224,7 +231,7 @@ def read_pixtral(config: Config) -> Stack:
     return Stack(layers=(Layer("patches", first), *[Layer("block", block)] * layers), width=hidden)
 
 
-@tower("internvl_vision", "intern_vit_6b")
+@tower("internvl_vision", "intern_vit_6b", "qianfan_ocr_vision")
 def read_internvit(config: Config) -> Stack:
     """Read the tower of InternVL.
 

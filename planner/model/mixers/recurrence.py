@@ -231,7 +231,7 @@ def short_convolution(
     execution: Execution,
     shape: dict[str, Any],
 ) -> Operation:
-    """Return a convolution over a few tokens, channel by channel.
+    """Return a convolution over a few tokens, channel by channel or group by group.
 
     Parameters
     ----------
@@ -251,7 +251,7 @@ def short_convolution(
     Returns
     -------
     Operation
-        ``2·tokens·channels·taps`` FLOP.
+        ``2·tokens·channels·inputs·taps`` FLOP, a channel having one input unless grouped.
 
     Raises
     ------
@@ -266,8 +266,8 @@ def short_convolution(
     >>> short_convolution("conv1d", weights, state, Step.decode(1, 9), half(), {}).flop
     40960
     """
-    parts = [tensor.on_rank(execution.layout.tp) for tensor in weights]
-    channels, _, taps = parts[0].shape
+    parts = [tensor.on_rank(execution.layout) for tensor in weights]
+    channels, inputs, taps = parts[0].shape
     moved = step.tokens * channels * execution.stream_bytes
     kept = carried((state,), step, execution)
     return Operation(
@@ -276,7 +276,7 @@ def short_convolution(
             "short_convolution_prefill" if step.phase == "prefill" else "short_convolution_decode"
         ),
         precision=execution.stream.precision,
-        flop=2 * step.tokens * channels * taps,
+        flop=2 * step.tokens * channels * inputs * taps,
         weight_bytes=sum(execution.weights.tensor_bytes(part) for part in parts),
         cache_read_bytes=kept * step.resumes,
         cache_write_bytes=kept,
@@ -341,7 +341,7 @@ def scan(
     (65536, 'state_space_decode')
     """
     kept = carried(states, step, execution)
-    parts = [tensor.on_rank(execution.layout.tp) for tensor in weights]
+    parts = [tensor.on_rank(execution.layout) for tensor in weights]
     size = execution.stream_bytes
     return Operation(
         name=name,
