@@ -21,6 +21,7 @@ RANKS = {
     "errors": 0,
     "exits": 0,
     "explanation": 0,
+    "output": 0,
     "references": 0,
     "software": 0,
     "sources": 0,
@@ -55,6 +56,9 @@ RANKS = {
     "scenario": 5,
     "scenario_options": 6,
     "service": 5,
+    "service_charts": 5,
+    "service_simulation": 5,
+    "service_tables": 5,
     "sizing": 5,
     "sweep": 5,
     "tables": 5,
@@ -64,6 +68,8 @@ RANKS = {
     "cli": 6,
     "engine_flags": 6,
     "report": 6,
+    "service_cli": 6,
+    "service_options": 6,
     "ui": 6,
 }
 # `planner/__init__.py` offers the public names; only the top floor goes through that door.
