@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from planner.importers.class_defaults import class_defaults
 from planner.importers.config import Config
 from planner.importers.decoder import (
     Heads,
@@ -43,6 +44,20 @@ _GEMMA3_VOCABULARY = 262_208
 _GEMMA3_CONTEXT_TOKENS = 131_072
 _GEMMA3_BASE = 1_000_000.0
 _BASE = 10_000.0
+
+class_defaults(
+    "gemma", vocab_size=256_000, hidden_size=3072, intermediate_size=24_576, num_hidden_layers=28,
+    num_attention_heads=16, num_key_value_heads=16, head_dim=256, max_position_embeddings=8192,
+)  # fmt: skip
+class_defaults(
+    "gemma2", vocab_size=256_000, hidden_size=2304, intermediate_size=9216, num_hidden_layers=26,
+    num_attention_heads=8, num_key_value_heads=4, head_dim=256, max_position_embeddings=8192,
+)  # fmt: skip
+class_defaults(
+    "gemma3_text", vocab_size=262_208, hidden_size=2304, intermediate_size=9216,
+    num_hidden_layers=26, num_attention_heads=8, num_key_value_heads=4, head_dim=256,
+    max_position_embeddings=131_072,
+)  # fmt: skip
 
 
 @family("gemma", architectures=("GemmaForCausalLM",))
