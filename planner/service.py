@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from planner.deployment import resolve
+from planner.cost.memory import RankMemory
+from planner.cost.stage_memory import StageMemory
+from planner.deployment import Deployment, resolve
 from planner.errors import LayoutError, PrecisionError, ScenarioError
 from planner.hardware import Hardware
 from planner.model import Model
+from planner.model.admission import tensor_parallel_sizes
 from planner.scenario import Scenario
 from planner.serving.arrivals import ClosedLoop
 from planner.serving.economics import Price
@@ -152,7 +155,7 @@ class Service:
         if joined is not None and joined.devices is not None:
             most = joined.devices
         return tuple(
-            tp for tp in self.question.model.tensor_parallel_sizes(MOST_TP) if tp <= max(most, 1)
+            tp for tp in tensor_parallel_sizes(self.question.model, MOST_TP) if tp <= max(most, 1)
         )
 
     def _deployable(self, name: str, scenario: Scenario) -> Deployable:
@@ -162,8 +165,8 @@ class Service:
             model=scenario.model,
             execution=deployment.execution,
             device=device,
-            link=deployment.link,
-            memory=deployment.memory,
+            links=deployment.links,
+            memory=_only_stage(deployment),
         )
         space, shape = self.question.space, self.shape
         slots, tokens = max(space.max_num_seqs), max(space.max_num_batched_tokens)
@@ -273,6 +276,18 @@ class Service:
         deployable, settings, own = self.settings_of(place)
         part = self.question.workload.at_rate(self.rate_per_s / (replicas or own))
         return simulate(deployable.times, settings, part.draw(requests, seed=seed), runner=runner)
+
+
+def _only_stage(deployment: Deployment) -> StageMemory:
+    memory = deployment.memory
+    if not isinstance(memory, RankMemory) or len(memory.stages) > 1:
+        raise ScenarioError(
+            "services are simulated on one pipeline stage, without an engine's budget",
+            where="--pp, --engine",
+            got=str(deployment.layout),
+            fix="Leave both away.",
+        )
+    return memory.stages[0]
 
 
 __all__ = ["Rejected", "Service", "ServiceQuestion"]

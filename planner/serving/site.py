@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from planner.arrays import Numeric
-from planner.cost.memory import RankMemory
+from planner.cost.links import Links
 from planner.cost.roofline import step_cost
-from planner.hardware import Device, Link
+from planner.cost.stage_memory import StageMemory
+from planner.hardware import Device
 from planner.model import Execution, Model, Step
 from planner.serving.paged_pool import CachePool
 from planner.serving.step_table import StepTable, tabulate
@@ -33,17 +34,17 @@ class Site:
         Formats and layout.
     device : Device
         Each of its devices.
-    link : Link or None
+    links : Links
         What joins its ranks.
-    memory : RankMemory
-        Memory of the fullest rank.
+    memory : StageMemory
+        Memory of the ranks of its only stage.
     """
 
     model: Model = field(repr=False)
     execution: Execution
     device: Device = field(repr=False)
-    link: Link | None
-    memory: RankMemory = field(repr=False)
+    links: Links
+    memory: StageMemory = field(repr=False)
 
     def step_seconds(self, confidence: Confidence = "floor") -> Callable[[Step], Numeric]:
         """Return the function from a step to its seconds.
@@ -60,7 +61,7 @@ class Site:
         """
         del confidence
         return lambda step: (
-            step_cost(self.model, step, self.execution, self.device, self.link).time_s
+            step_cost(self.model, step, self.execution, self.device, self.links).floor_s
         )
 
     def step_table(
