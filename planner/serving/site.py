@@ -60,7 +60,7 @@ class Site:
         """
         del confidence
         return lambda step: (
-            step_cost(self.model, step, self.execution, self.device, self.link).time_s
+            step_cost(self.model, step, self.execution, self.device, self.link).floor_s
         )
 
     def step_table(
