@@ -111,9 +111,7 @@ def _stages(stages: list[dict[str, int | bool]]) -> str:
     for stage in stages:
         ends = "".join(f", {end}" for end in ("embedding", "head") if stage[end])
         sizes = (format_bytes(stage[f"{key}_bytes"]) for key in ("weights", "cache", "total"))
-        name = f"  from layer {stage['first_layer']:,}" + (
-            f", {' and '.join(ends)}" if ends else ""
-        )
+        name = f"  from layer {stage['first_layer']:,}{ends}"
         rows.append([name, f"{stage['layers']:,}", f"{stage['devices']:,}", *sizes])
     return "\n\n" + align(rows, right=[1, 2, 3, 4, 5])
 

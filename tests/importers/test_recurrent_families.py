@@ -253,7 +253,6 @@ def test_longformer_takes_a_width_per_layer() -> None:
         ("ai21-jamba-1.5-mini", {"mamba_d_state": 0}, "mamba_d_state"),
         ("qwen3-next-80b-a3b-instruct", {"linear_num_value_heads": 15}, "linear_num_key_heads"),
         ("granite-4.0-h-tiny", {"mamba_n_heads": 7}, "mamba_"),
-        ("mamba-2.8b-hf", {"intermediate_size": 5}, "intermediate_size"),
         ("recurrentgemma-2b", {"block_types": ["recurrent", "other"]}, "block_types"),
         ("minimax-m1-80k", {"attn_type_list": [0, 1]}, "attn_type_list"),
         ("lfm2-default", {"layer_types": ["conv"]}, "layer_types"),

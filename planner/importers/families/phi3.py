@@ -13,6 +13,8 @@ from planner.importers.registry import Architecture, family
 from planner.model.feed_forward import Dense
 from planner.model.mixers.attention import Attention
 
+_SENSES = ("audio_processor", "embd_layer", "img_processor", "speech_lora", "vision_lora")
+
 
 @family("phi3", architectures=("Phi3ForCausalLM",))
 def read(config: Config) -> Architecture:
@@ -56,3 +58,31 @@ def read(config: Config) -> Architecture:
         tied=False,
         usable_context=usable_context(config),
     )
+
+
+@family("phi4mm", architectures=("Phi4MMForCausalLM",))
+def read_remote_multimodal(config: Config) -> Architecture:
+    """Read the language model of a Phi-4-multimodal configuration as its authors write it.
+
+    Parameters
+    ----------
+    config : Config
+        The configuration.
+
+    Returns
+    -------
+    Architecture
+        Without towers and adapters, which a warning names.
+
+    Raises
+    ------
+    SpecError
+        A figure is missing or unusable.
+    """
+    beside = [name for name in _SENSES if config.given(name)]
+    if beside:
+        config.warn(
+            f"Only the language model is planned: {', '.join(beside)} (towers and adapters) are "
+            f"not counted."
+        )
+    return read(config)
