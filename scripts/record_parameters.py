@@ -102,7 +102,7 @@ def class_rows() -> Iterator[dict[str, Any]]:
         row: dict[str, Any] = {"model_type": kind, "reference": reference}
         try:
             row["parameters"] = import_config(config, where=kind).parameters
-            if kind not in known:
+            if config["model_type"] not in known:
                 yield row | {"alone": True}
                 continue
         except PlannerError as error:

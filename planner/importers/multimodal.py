@@ -95,6 +95,7 @@ def read_multimodal(
     )
     if text is None:
         raise SpecError("a required section is missing", where=config.place(section))
+    config.ignore("vocab_size", "hidden_size")  # Once more what the section says.
     text.ignore(*ignored)
     architecture = find_reader(text)(text)
     check_neutral(text)

@@ -34,6 +34,10 @@ class_defaults(
     num_attention_heads=12, image_size=224, patch_size=32,
 )  # fmt: skip
 class_defaults(
+    "pixtral", hidden_size=1024, intermediate_size=4096, num_hidden_layers=24,
+    num_attention_heads=16, image_size=1024, patch_size=16,
+)  # fmt: skip
+class_defaults(
     "siglip_vision_model", hidden_size=768, intermediate_size=3072, num_hidden_layers=12,
     num_attention_heads=12, image_size=224, patch_size=16,
 )  # fmt: skip
@@ -238,6 +242,7 @@ def read_pixtral(config: Config) -> Stack:
     norm = Norm(kind="rms_norm", width=hidden)
     heads = read_tower_heads(config, hidden, "num_attention_heads")
     config.ignore("image_size", "vocab_size", "rope_parameters", "head_dim", "layer_types")
+    config.ignore("is_composition", "tie_word_embeddings")
     block = tower_block(
         hidden=hidden,
         heads=heads,
