@@ -13,7 +13,6 @@ from planner.serving.capacity import ReplicaCapacity
 from planner.serving.economics import energy, token_cost
 from planner.serving.launch import Launch
 from planner.serving.objectives import MEETS, REASONS
-from planner.serving.outcome import Outcome
 from planner.serving.search import best_of_each
 from planner.serving.stability import (
     BreakPoint,
@@ -22,39 +21,15 @@ from planner.serving.stability import (
     leaders,
     sensitivity,
 )
+from planner.trials import Trial, try_in_order
 from planner.version import SCHEMA_VERSION, __version__
 
-MOST_TRIALS = 24
 ASSUMPTIONS = (
     "Requests reach replicas at random; one replica at its part of the load stands for all.",
     "The closed form ranks by means over requests; the winner is the first by cost that holds the "
     "objectives in simulation at the stated percentile.",
     "Caches are counted between half and twice the mean resident length.",
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
-    """One candidate that was simulated.
-
-    Parameters
-    ----------
-    place : int
-        Which of the candidates.
-    outcome : Outcome
-        What the simulation found.
-    missed : dict
-        Figure of each objective that is missed at the percentile. [s]
-    """
-
-    place: int
-    outcome: Outcome
-    missed: dict[str, float]
-
-    @property
-    def holds(self) -> bool:
-        """Whether every objective holds."""
-        return not self.missed and not self.outcome.overloaded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,39 +53,7 @@ class Fleet:
     @cached_property
     def trials(self) -> tuple[Trial, ...]:
         """Candidates simulated in the order of cost, until one holds."""
-        candidates = self.service.candidates
-        found: list[Trial] = []
-        failed: dict[tuple[int, int, int], int] = {}
-        for at in candidates.best_order():
-            place = int(at)
-            if candidates.reason[place] != MEETS or len(found) == MOST_TRIALS:
-                break
-            kind = (
-                int(candidates.deployable[place]),
-                int(candidates.max_num_seqs[place]),
-                int(candidates.max_num_batched_tokens[place]),
-            )
-            if failed.get(kind, 0) >= candidates.replicas[place]:
-                continue
-            trial = self._trial(place)
-            found.append(trial)
-            if trial.holds:
-                break
-            failed[kind] = int(candidates.replicas[place])
-        return tuple(found)
-
-    def _trial(self, place: int) -> Trial:
-        outcome = self.service.simulated(place, requests=self.requests, seed=self.seed)
-        objectives = self.service.question.objectives
-        figures = {
-            name: outcome.percentile(name, objectives.percent) for name in objectives.bounds()
-        }
-        missed = {
-            name: figures[name]
-            for name, most in objectives.bounds().items()
-            if figures[name] > most
-        }
-        return Trial(place=place, outcome=outcome, missed=missed)
+        return try_in_order(self.service, requests=self.requests, seed=self.seed)
 
     @property
     def chosen(self) -> Trial | None:
@@ -400,4 +343,4 @@ def _plain(value: Any) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-__all__ = ["ASSUMPTIONS", "Fleet", "Trial"]
+__all__ = ["ASSUMPTIONS", "Fleet"]

@@ -62,6 +62,7 @@ RANKS = {
     "sizing": 5,
     "sweep": 5,
     "tables": 5,
+    "trials": 5,
     "variants": 5,
     "verdict": 5,
     "claims": 6,
