@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from planner.cost.limits import Limit, largest_context, most_sequences
 from planner.cost.memory import MemoryUse
-from planner.cost.roofline import OperationCost, StepCost, step_cost
+from planner.cost.roofline import StepCost, step_cost
 from planner.cost.step_times import StepTimes, step_times, time_assumptions
 from planner.deployment import Deployment, resolve
 from planner.engines.ideal import ideal_answer
@@ -19,6 +19,7 @@ from planner.fewest import Fewest, fewest_devices, fewest_figures
 from planner.model import Model, Step
 from planner.model.placement import checkpoint_bytes
 from planner.offloading import offload_figures, offload_inputs
+from planner.phases import phase_figures
 from planner.references import REFERENCES
 from planner.scenario import Scenario
 from planner.sizing import Suggestion, suggestions
@@ -92,14 +93,18 @@ class Plan:
         return () if self.fits else suggestions(self.deployment)
 
     @cached_property
+    def _times(self) -> tuple[StepTimes, ...] | None:
+        return step_times((self.prefill, self.decode), self.deployment.execution)
+
+    @property
     def prefill_times(self) -> StepTimes | None:
         """Calibrated time of the prefill; None where only its floor is known."""
-        return step_times(self.prefill, self.deployment.execution)
+        return self._times[0] if self._times else None
 
-    @cached_property
+    @property
     def decode_times(self) -> StepTimes | None:
         """Calibrated time of the decode step; None where only its floor is known."""
-        return step_times(self.decode, self.deployment.execution)
+        return self._times[1] if self._times else None
 
     @property
     def assumptions(self) -> tuple[str, ...]:
@@ -175,8 +180,8 @@ class Plan:
                 ),
             },
             "engine": self._engine(),
-            "prefill": _phase(self.prefill, self.prefill_times),
-            "decode": _phase(self.decode, self.decode_times),
+            "prefill": phase_figures(self.prefill, self.prefill_times),
+            "decode": phase_figures(self.decode, self.decode_times),
             "capacity": self._capacity(),
             "verdict": self._verdict(),
         }
@@ -317,45 +322,6 @@ class Plan:
             {"id": name, **source.model_dump(exclude_none=True)}
             for name, source in self.cited().items()
         ]
-
-
-def _phase(cost: StepCost, times: StepTimes | None) -> dict[str, Any]:
-    """Work and times of a step; where nothing was measured the time is the floor, without band."""
-    time_s = float(times.time_s if times else cost.floor_s)
-    each = times.operations_s if times else [item.floor_s for item in cost.operations]
-    return {
-        "flop": float(cost.flop),
-        "read_bytes": float(cost.read_bytes),
-        "write_bytes": float(cost.write_bytes),
-        "floor_s": float(cost.floor_s),
-        "time_s": time_s,
-        "time_p10_s": float(times.p10_s) if times else None,
-        "time_p90_s": float(times.p90_s) if times else None,
-        "bound": cost.bound,
-        "tokens_per_s": cost.step.tokens / time_s,
-        "operations": [
-            _operation(item, float(seconds))
-            for item, seconds in zip(cost.operations, each, strict=True)
-        ],
-    }
-
-
-def _operation(item: OperationCost, time_s: float) -> dict[str, Any]:
-    operation = item.operation
-    return {
-        "layer": item.layer,
-        "name": operation.name,
-        "kind": operation.kind,
-        "precision": operation.precision,
-        "count": item.count,
-        "flop": float(operation.flop * item.count),
-        "read_bytes": float(operation.read_bytes * item.count),
-        "write_bytes": float(operation.write_bytes * item.count),
-        "message_bytes": float(operation.message_bytes * item.count),
-        "floor_s": float(item.floor_s),
-        "time_s": time_s,
-        "bound": item.bound,
-    }
 
 
 def plan(scenario: Scenario) -> Plan:

@@ -39,6 +39,7 @@ WHY = {
     ),
 }
 WHY_CLASSES = {
+    "qwen2_5_omni": "the thinker is planned alone, without what speaks, as a warning says",
     "longcat_flash": "the class holds matrices for experts that do nothing; checkpoints have none",
 }
 MAPPINGS = (

@@ -1,7 +1,7 @@
 """Fields of configuration files that were reviewed and change neither bytes nor FLOP.
 
-A field that is not here and that no family reads stops the import where it may be a new idea, and
-is named in a warning where it is off. Families add fields of their own with ``Config.ignore``.
+A section that is not here and that no family reads stops the import: it describes something new.
+Any other such field is named in a warning. Families add fields of their own with ``Config.ignore``.
 """
 
 from __future__ import annotations

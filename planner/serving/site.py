@@ -73,9 +73,10 @@ class Site:
         def seconds(step: Step) -> Numeric:
             part = _part(step, self.stages)
             cost = step_cost(self.model, part, self.execution, self.device, self.links)
-            found = None if confidence == "floor" else step_times(cost, self.execution)
-            if found is None:
+            measured = None if confidence == "floor" else step_times((cost,), self.execution)
+            if measured is None:
                 return cost.floor_s
+            (found,) = measured
             return {"p10": found.p10_s, "p50": found.time_s, "p90": found.p90_s}[confidence]
 
         return seconds
@@ -84,7 +85,8 @@ class Site:
         """Return what the seconds of steps take for granted."""
         step = Step.decode(1, 1024)
         cost = step_cost(self.model, step, self.execution, self.device, self.links)
-        return time_assumptions(cost, step_times(cost, self.execution))
+        measured = step_times((cost,), self.execution)
+        return time_assumptions(cost, measured[0] if measured else None)
 
     def step_table(
         self, *, max_batch: int, max_step_tokens: int, max_context: int, confidence: Confidence

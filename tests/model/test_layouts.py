@@ -177,6 +177,27 @@ def test_layers_are_dealt_as_vllm_deals_them(
     assert layers_per_stage(layers, pp) == expected
 
 
+@pytest.mark.parametrize(
+    ("name", "layout", "printed"),
+    [
+        ("llama-3.1-8b", Layout(pp=2), (7.51, 7.51)),
+        ("llama-3.1-8b", Layout(pp=4), (4.26, 3.28, 3.28, 4.26)),
+        ("qwen3-30b-a3b", Layout(tp=1, dp=4, attention_dp=4, ep=4), (16.39,)),
+    ],
+)
+def test_ranks_hold_what_engines_print(
+    name: str, layout: Layout, printed: tuple[float, ...]
+) -> None:
+    """GiB of weights per device, with buffers that engines add to them.
+
+    vLLM 0.19.0, logs of github.com/llm-d-incubation/llm-d-planner pull request 205; SGLang,
+    github.com/sgl-project/sglang pull request 17392 (``--tp 4 --dp 4 --ep 4``, attention apart).
+    """
+    stages = pipeline_stages(load_model(name), layout.pp)
+    held = [stage.weights_bytes(half(), layout=layout) / 2**30 for stage in stages]
+    assert held == pytest.approx(printed, rel=0.01)
+
+
 @given(st.integers(1, 200), st.data())
 def test_stages_differ_by_one_layer_and_spare_the_ends(layers: int, data: st.DataObject) -> None:
     pp = data.draw(st.integers(1, layers))

@@ -35,7 +35,7 @@ def table(own_folder: Path) -> Path:
         + f"gemm,h100-sxm,bf16,8192,8192,8192,{COMPUTE_S * 1.25},torch,2,,made up\n"
         + f"gemm,h100-sxm,bf16,1,8192,8192,{MEMORY_S * 1.25},torch,2,,made up\n"
         + "gemm,h100-sxm,fp2,1,8192,8192,1e-3,torch,2,,made up\n"
-        + "all_gather,h100-sxm,bf16,,,,1e-3,torch,2,,made up\n"
+        + "sampling,h100-sxm,bf16,,,,1e-3,torch,2,,made up\n"
         + "gemm,no-such-device,bf16,1,8192,8192,1e-3,torch,2,,made up\n"
     )
     return path
@@ -46,7 +46,7 @@ def test_a_table_is_compared(table: Path, capsys: pytest.CaptureFixture[str]) ->
     text = capsys.readouterr().out
     assert "20.0%" in text
     assert "1 × gemm: unknown dtype (fp2)" in text
-    assert "1 × all_gather: no model of this kind yet" in text
+    assert "1 × sampling: no model of this kind yet" in text
     assert "unknown device (no-such-device)" in text
     assert "memory bound" in text, "the worst rows are explained"
 
