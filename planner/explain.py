@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from planner.cost.memory import explain_cache, explain_weights
-from planner.cost.step_times import explain_times
+from planner.explain_limits import LIMITS, largest_context, offload_bandwidth
 from planner.explain_pool import EXPLAIN_POOL, by_engine
+from planner.explain_steps import STEPS
 from planner.explanation import Explanation, Term
 from planner.model.placement import checkpoint_bytes, copied_bytes, multi_token_bytes
 from planner.units import format_bytes
 
 if TYPE_CHECKING:
-    from planner.fewest import Fewest
     from planner.plan import Plan
 
 Explain = Callable[["Plan"], Explanation]
@@ -147,67 +146,6 @@ def _capacity(plan: Plan) -> Explanation:
     return device.explain(f"memory.{device.capacity_basis}_capacity")
 
 
-def _offload_bandwidth(plan: Plan) -> Explanation:
-    link = plan.deployment.links.offload
-    given = plan.deployment.execution.offload.bandwidth_bytes_per_s
-    return Explanation(
-        figure="memory.offload.bandwidth_bytes_per_s",
-        meaning="What one device draws from where the offloaded part lives, at the link's peak.",
-        formula="the host link's bandwidth, or what was given where that is less",
-        substituted="nothing is offloaded"
-        if link is None
-        else f"{link.kind}" + (f", {given:,} B/s given" if given else ""),
-        value=None if link is None else link.per_direction_bytes_per_s,
-        unit="bytes/s",
-    )
-
-
-def _largest_context(figure: str) -> Explain:
-    def explain(plan: Plan) -> Explanation:
-        limit = plan.largest_context
-        return Explanation(
-            figure=figure,
-            meaning="Longest context at which the given sequences fit together, at most what the "
-            "model's positions are good for.",
-            formula="max n ≤ usable context with total_bytes(n, sequences) ≤ capacity",
-            substituted=f"{plan.deployment.replica_sequences:,} sequences per replica; "
-            f"limited by {limit.limited_by}",
-            value=limit.value,
-            unit="tokens",
-        )
-
-    return explain
-
-
-def _most_sequences(plan: Plan) -> Explanation:
-    limit = plan.most_sequences
-    return Explanation(
-        figure="capacity.most_sequences",
-        meaning="Most sequences of the given context over all replicas.",
-        formula="dp · max s with total_bytes(context, s) ≤ capacity",
-        substituted=f"{plan.deployment.layout.dp} replicas at "
-        f"{plan.deployment.load.context:,} tokens; limited by {limit.limited_by}",
-        value=limit.value,
-        unit="sequences",
-    )
-
-
-def _fewest_devices(figure: str, value: Callable[[Fewest], int]) -> Explain:
-    def explain(plan: Plan) -> Explanation:
-        fleet = plan.fewest_devices
-        return Explanation(
-            figure=figure,
-            meaning="Fewest devices of this kind that hold the load.",
-            formula="min over admitted tp · pp · attention_dp ≤ 64 of tp · pp · dp, "
-            "dp = attention_dp · ⌈sequences / (attention_dp · most sequences of a rank)⌉",
-            substituted="none holds one sequence" if fleet is None else fleet.sizes,
-            value=value(fleet) if fleet else None,
-            unit="devices",
-        )
-
-    return explain
-
-
 def _headroom(plan: Plan) -> Explanation:
     return Explanation(
         figure="verdict.headroom_bytes",
@@ -228,41 +166,6 @@ def _fits(plan: Plan) -> Explanation:
         value=plan.fits,
         unit="1",
     )
-
-
-def _step(phase: str, field: str) -> Explain:
-    return lambda plan: getattr(plan, phase).explain(field)
-
-
-TIMES = ("time_s", "time_p10_s", "time_p90_s")
-
-
-def _time(phase: str, field: str) -> Explain:
-    def explain(plan: Plan) -> Explanation:
-        times = getattr(plan, f"{phase}_times")
-        if times is None:
-            return replace(getattr(plan, phase).explain("floor_s"), figure=field)
-        return explain_times(getattr(plan, phase), times, field)
-
-    return explain
-
-
-def _tokens_per_s(phase: str) -> Explain:
-    def explain(plan: Plan) -> Explanation:
-        cost, times = getattr(plan, phase), getattr(plan, f"{phase}_times")
-        time_s = float(times.time_s if times else cost.floor_s)
-        return Explanation(
-            figure=f"{phase}.tokens_per_s",
-            meaning="Tokens per second of one replica at the step's time."
-            if times
-            else "Tokens per second of one replica at the floor time; a ceiling.",
-            formula="tokens of the step / time_s",
-            substituted=f"{cost.step.tokens:,} / {time_s:.6g}",
-            value=cost.step.tokens / time_s,
-            unit="tokens/s",
-        )
-
-    return explain
 
 
 def _architectural_weights(plan: Plan) -> Explanation:
@@ -315,42 +218,15 @@ EXPLAIN: Mapping[str, Explain] = {
     "memory.per_device.capacity_bytes": _capacity,
     "memory.offload.weights_bytes": _per_device("offloaded_weights_bytes"),
     "memory.offload.cache_bytes": _per_device("offloaded_cache_bytes"),
-    "memory.offload.bandwidth_bytes_per_s": _offload_bandwidth,
+    "memory.offload.bandwidth_bytes_per_s": offload_bandwidth,
     **by_engine(
         {
             **EXPLAIN_POOL,
-            "engine.max_context_tokens": _largest_context("engine.max_context_tokens"),
+            "engine.max_context_tokens": largest_context("engine.max_context_tokens"),
         }
     ),
-    **{
-        f"{phase}.{field}": _step(phase, field)
-        for phase in ("prefill", "decode")
-        for field in ("flop", "read_bytes", "write_bytes", "floor_s", "bound")
-    },
-    **{
-        f"{phase}.{field}": _time(phase, field)
-        for phase in ("prefill", "decode")
-        for field in TIMES
-    },
-    "prefill.tokens_per_s": _tokens_per_s("prefill"),
-    "decode.tokens_per_s": _tokens_per_s("decode"),
-    "capacity.largest_context_tokens": _largest_context("capacity.largest_context_tokens"),
-    "capacity.most_sequences": _most_sequences,
-    "capacity.fewest_devices": _fewest_devices(
-        "capacity.fewest_devices", lambda fleet: fleet.devices
-    ),
-    "capacity.fewest_devices_tp": _fewest_devices(
-        "capacity.fewest_devices_tp", lambda fleet: fleet.layout.tp
-    ),
-    "capacity.fewest_devices_pp": _fewest_devices(
-        "capacity.fewest_devices_pp", lambda fleet: fleet.layout.pp
-    ),
-    "capacity.fewest_devices_dp": _fewest_devices(
-        "capacity.fewest_devices_dp", lambda fleet: fleet.layout.dp
-    ),
-    "capacity.fewest_devices_ep": _fewest_devices(
-        "capacity.fewest_devices_ep", lambda fleet: fleet.layout.ep
-    ),
+    **STEPS,
+    **LIMITS,
     "verdict.fits": _fits,
     "verdict.headroom_bytes": _headroom,
 }

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from planner.cost.calibration import load_calibrations
+from planner.cost.calibration import load_calibrations, place_of_row
 from planner.cost.efficiency import Times, operation_times
 from planner.cost.work import OPTIONAL_COLUMNS, SHAPE_COLUMNS, TEXT_COLUMNS, Columns, codes_of
 from planner.errors import PlannerError, ScenarioError, printable
@@ -227,6 +227,29 @@ def predict_table(table: OperationTable, device: str | None = None) -> Times:
         for name, target in (figures | texts).items():
             target[chosen] = getattr(found, name)
     return Times(**figures, **texts)
+
+
+def fitted_rows(table: OperationTable) -> np.ndarray:
+    """Return which rows the shipped profiles were fitted on.
+
+    Parameters
+    ----------
+    table : OperationTable
+        A table of measurements.
+
+    Returns
+    -------
+    numpy.ndarray
+        True where a row's error says nothing.
+    """
+    profiles = load_calibrations()
+    places = np.array([place_of_row(line) for line in zip(*table.cells, strict=True)])
+    fitted = np.zeros(table.rows, dtype=bool)
+    sources, kinds = table.text("source"), table.text("kind")
+    for kind in set(kinds) & set(profiles):
+        split = profiles[kind].split
+        fitted |= (kinds == kind) & np.isin(sources, split.origins) & (places < split.fitted_below)
+    return fitted
 
 
 def _device_names(table: OperationTable, device: str | None) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""A step's work and times as plain data."""
+"""A step of prefill or decode as plain data."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from planner.cost.roofline import OperationCost, StepCost
 from planner.cost.step_times import StepTimes
 
 
-def phase(cost: StepCost, times: StepTimes | None) -> dict[str, Any]:
-    """Return work and times of a step.
+def phase_figures(cost: StepCost, times: StepTimes | None) -> dict[str, Any]:
+    """Return work and times of a step; the floor, without a band, where nothing was measured.
 
     Parameters
     ----------
     cost : StepCost
-        The work and its floor.
+        The step, operation by operation.
     times : StepTimes or None
-        Times that rest on measurements; None where there are none.
+        Typical times with their bands.
 
     Returns
     -------
     dict
-        Where nothing was measured the time is the floor, without a band.
+        Plain data, ready for JSON.
     """
     time_s = float(times.time_s if times else cost.floor_s)
     each = times.operations_s if times else [item.floor_s for item in cost.operations]

@@ -19,7 +19,7 @@ from planner.fewest import Fewest, fewest_devices, fewest_figures
 from planner.model import Model, Step
 from planner.model.placement import checkpoint_bytes
 from planner.offloading import offload_figures, offload_inputs
-from planner.phases import phase
+from planner.phases import phase_figures
 from planner.references import REFERENCES
 from planner.scenario import Scenario
 from planner.sizing import Suggestion, suggestions
@@ -93,14 +93,18 @@ class Plan:
         return () if self.fits else suggestions(self.deployment)
 
     @cached_property
+    def _times(self) -> tuple[StepTimes, ...] | None:
+        return step_times((self.prefill, self.decode), self.deployment.execution)
+
+    @property
     def prefill_times(self) -> StepTimes | None:
         """Calibrated time of the prefill; None where only its floor is known."""
-        return step_times(self.prefill, self.deployment.execution)
+        return self._times[0] if self._times else None
 
-    @cached_property
+    @property
     def decode_times(self) -> StepTimes | None:
         """Calibrated time of the decode step; None where only its floor is known."""
-        return step_times(self.decode, self.deployment.execution)
+        return self._times[1] if self._times else None
 
     @property
     def assumptions(self) -> tuple[str, ...]:
@@ -176,8 +180,8 @@ class Plan:
                 ),
             },
             "engine": self._engine(),
-            "prefill": phase(self.prefill, self.prefill_times),
-            "decode": phase(self.decode, self.decode_times),
+            "prefill": phase_figures(self.prefill, self.prefill_times),
+            "decode": phase_figures(self.decode, self.decode_times),
             "capacity": self._capacity(),
             "verdict": self._verdict(),
         }

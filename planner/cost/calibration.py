@@ -8,8 +8,9 @@ devices, a kernel, a device. A row adds up the curves of the groups it belongs t
 from __future__ import annotations
 
 import functools
+import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -156,11 +157,46 @@ class Bands(Part):
 
 
 class Split(Part):
-    """Which rows were fitted and which kept apart."""
+    """Which rows were fitted and which kept apart.
+
+    Parameters
+    ----------
+    rule : str
+        In words.
+    fitted_below : float
+        Rows whose place by :func:`place_of_row` is below it were fitted. [1]
+    origins : tuple of str
+        What stands in the ``source`` column of the rows; others were never seen.
+    fitted, tested : int
+        How many. [1]
+    """
 
     rule: str
+    fitted_below: float
+    origins: tuple[str, ...]
     fitted: int
     tested: int
+
+
+def place_of_row(cells: Iterable[str]) -> float:
+    """Return where a row of a table falls between 0 and 1, whatever was measured.
+
+    Parameters
+    ----------
+    cells : iterable of str
+        All cells of the row, as they are written.
+
+    Returns
+    -------
+    float
+        First 8 hex digits of the SHA-256 of the cells joined by ``|``, over 16^8. [1]
+
+    Examples
+    --------
+    >>> round(place_of_row(["gemm", "h100-sxm"]), 3)
+    0.924
+    """
+    return int(hashlib.sha256("|".join(cells).encode()).hexdigest()[:8], 16) / 16**8
 
 
 class Errors(Part):
@@ -169,7 +205,7 @@ class Errors(Part):
     Parameters
     ----------
     key : tuple of str
-        Kind and format.
+        Kind, format, format of the cache, and device.
     rows : int
         How many. [1]
     median_fraction, p90_fraction : float

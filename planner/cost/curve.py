@@ -96,7 +96,7 @@ class Grid:
         >>> grid = Grid([((), ()), (("x",), (knots,)), (("x", "y"), (knots, knots))])
         >>> index, weight = grid.place({"x": np.array([0.5]), "y": np.array([1.0])}, 1)
         >>> index[0].tolist(), weight[0].tolist()
-        ([0, 1, 2, 5, 6, 8, 9], [1.0, 0.5, 0.5, 0.0, 0.5, 0.0, 0.5])
+        ([0, 1, 2, 5, 6, 8, 9], [1.0, 0.5, 0.5, 0.5, 0.0, 0.5, 0.0])
         """
         found = [part.place(coordinates, rows) for part in self._parts if part.curves]
         return (

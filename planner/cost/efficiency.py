@@ -78,7 +78,7 @@ def cells_of(kind: str, columns: Columns, placed: Placed) -> dict[str, np.ndarra
     kin = [stand_in(device, placed.measured) for device in placed.devices]
     labels = {
         "device": [found.id if found else "" for found in kin],
-        "family": [family(device) for device in placed.devices],
+        "family": [family(found) if found else "" for found in kin],
     }
     for name, texts in labels.items():
         cells[name] = np.array(texts, object)[placed.codes]
@@ -178,4 +178,5 @@ def _band(
 def _bound(peaks: Peaks, time_s: np.ndarray) -> np.ndarray:
     """The slowest resource at peak; overhead where all of them leave three quarters unexplained."""
     resources = [peaks.compute_s, peaks.memory_s, peaks.link_s, time_s * _OVERHEAD_SHARE]
-    return np.array(BOUNDS, object)[np.argmax(np.nan_to_num(np.stack(resources)), axis=0)]
+    slowest = np.argmax(np.nan_to_num(np.stack(resources)), axis=0)
+    return np.asarray(np.array(BOUNDS, object)[slowest])

@@ -13,7 +13,7 @@ from planner.cost.kinship import stand_in
 from planner.cost.work import Columns, Work, codes_of, work_of
 from planner.hardware import Device
 
-LOW_PRECISION = ("fp8", "int8", "fp6", "fp4", "int4")
+LOW_PRECISION = frozenset({"fp8", "int8", "fp6", "fp4", "int4"})
 CACHE_SPEEDUP = 4.0
 """Bandwidth of level-2 caches over that of device memory, at most: the floor of resident sets."""
 
@@ -55,7 +55,7 @@ class Peaks:
     @property
     def moving_s(self) -> np.ndarray:
         """Over memory or the link, whichever is slower. [s]."""
-        return np.maximum(self.memory_s, self.link_s)
+        return np.asarray(np.maximum(self.memory_s, self.link_s))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class Placed:
         for device in self.devices:
             kin = device if getattr(device, field) else stand_in(device, self.measured)
             found.append(float(getattr(kin, field) or 1) if kin else 1.0)
-        return np.array(found)[self.codes]
+        return np.asarray(np.array(found)[self.codes])
 
 
 def place_rows(
@@ -162,11 +162,13 @@ def _rates(work: Work, placed: Placed) -> np.ndarray:
         [device.rates.get(precision, np.nan) for (precision,) in precisions]
         for device in placed.devices
     ]
-    return np.array(rates, dtype=float)[placed.codes, codes]
+    return np.asarray(np.array(rates, dtype=float)[placed.codes, codes])
 
 
 def _link_s(kind: str, columns: Columns, work: Work, placed: Placed) -> np.ndarray:
     """Message over link as the best algorithm sends it; zero for what is no collective."""
+    if work.link_s is not None:
+        return work.link_s
     if "ranks" not in columns:
         return np.zeros(len(work.flop))
     links = [device.scale_up or device.host for device in placed.devices]
@@ -184,7 +186,7 @@ def _quantising(
     rows = len(work.flop)
     if kind != "gemm":
         return np.ones(rows), np.zeros(rows)
-    quantised = np.isin(work.precision, LOW_PRECISION)
+    quantised = np.array([precision in LOW_PRECISION for precision in work.precision])
     return 1.0 + quantised, np.where(quantised, 3 * columns["m"] * columns["k"] / bandwidth, 0.0)
 
 

@@ -192,8 +192,8 @@ def _attention(kind: str, shape: Shape, execution: Execution) -> tuple[Counted, 
 
 
 def _moe(kind: str, shape: Shape, execution: Execution) -> tuple[Counted, ...]:
-    """The share of one rank: each expert-parallel rank holds, and is visited by, its part."""
-    ranks = int(shape.get("ep") or 1)
+    """The share of one rank of ``tp · ep``: its part of each expert, its part of the experts."""
+    tp, ep = int(shape.get("tp") or 1), int(shape.get("ep") or 1)
     part = MixtureOfExperts(
         hidden=int(shape["hidden"]),
         intermediate=int(shape["intermediate"]),
@@ -201,18 +201,8 @@ def _moe(kind: str, shape: Shape, execution: Execution) -> tuple[Counted, ...]:
         top_k=int(shape["top_k"]),
         gated=shape.get("gated") in (True, "True", "true", 1),
     )
-    layout = Layout(tp=int(shape.get("tp") or 1))
     step = Step.prefill(1, _number(shape["tokens"]))
-    (found,) = _one(part.operations(step, replace(execution, layout=layout)), kind)
-    layer, whole, count = found
-    share = replace(
-        whole,
-        flop=whole.flop / ranks,
-        weight_bytes=whole.weight_bytes / ranks,
-        workspace_bytes=whole.workspace_bytes / ranks,
-        shape={**whole.shape, "ep": ranks, "routing": shape.get("routing") or "uniform"},
-    )
-    return ((layer, share if ranks > 1 else whole, count),)
+    return _one(part.operations(step, replace(execution, layout=Layout(tp=tp * ep, ep=ep))), kind)
 
 
 def _latent(kind: str, shape: Shape, execution: Execution) -> tuple[Counted, ...]:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from planner.arrays import Numeric
 from planner.cost.calibration import Calibration, load_calibrations
-from planner.cost.efficiency import Times, operation_times
+from planner.cost.efficiency import operation_times
 from planner.cost.kinship import stand_in
-from planner.cost.roofline import FLOORS, OperationCost, StepCost
-from planner.cost.work import SHAPE_COLUMNS, TEXT_COLUMNS, Work
+from planner.cost.roofline import FLOORS, StepCost
+from planner.cost.step_rows import Entry, columns_of, flat, work_of_entries
 from planner.explanation import Explanation, Term
-from planner.hardware import Device, load_device
-from planner.model import Execution, Operation
+from planner.hardware import Device
+from planner.model import Execution
 from planner.units import format_seconds
 
 STREAMED = ("elementwise", "embedding")
@@ -28,9 +27,6 @@ STREAM_FRACTION = 0.8
 
 ALL_REDUCE_KERNELS = ("custom_allreduce:vLLM_custom_graph", "nccl:NCCL")
 """Engines send small messages by a kernel of their own and large ones by NCCL."""
-
-ROUTING = "power_law_1.01"
-"""How tokens choose experts where nothing is said."""
 
 _STREAM_BAND = 0.3
 Implementation = Mapping[str, Mapping[str, str]]
@@ -65,14 +61,14 @@ class StepTimes:
 
 
 def step_times(
-    cost: StepCost, execution: Execution, implementation: Implementation | None = None
-) -> StepTimes | None:
-    """Return the calibrated time of a step.
+    costs: Sequence[StepCost], execution: Execution, implementation: Implementation | None = None
+) -> tuple[StepTimes, ...] | None:
+    """Return the calibrated times of steps on one device, predicted together.
 
     Parameters
     ----------
-    cost : StepCost
-        The step's operations with their floors; the step's fields may be arrays.
+    costs : sequence of StepCost
+        Operations of each step with their floors; the fields of a step may be arrays.
     execution : Execution
         Formats and layout that the operations were made with.
     implementation : mapping, optional
@@ -80,51 +76,131 @@ def step_times(
 
     Returns
     -------
-    StepTimes or None
-        None where no device of the vendor was measured: only floors are known.
+    tuple of StepTimes or None
+        One per step; None where no device of the vendor was measured: only floors are known.
 
     Examples
     --------
     >>> from planner.cost.roofline import step_cost
+    >>> from planner.cost.links import Links
     >>> from planner.hardware import load_device
     >>> from planner.importers import load_model
     >>> from planner.model import Step
     >>> from planner.model.execution import half
-    >>> device = load_device("h100-sxm")
-    >>> cost = step_cost(load_model("llama-3.1-8b"), Step.decode(16, 4096), half(), device, None)
-    >>> found = step_times(cost, half())
+    >>> model, device = load_model("llama-3.1-8b"), load_device("h100-sxm")
+    >>> cost = step_cost(model, Step.decode(16, 4096), half(), device, Links())
+    >>> (found,) = step_times([cost], half())
     >>> bool(cost.floor_s < found.p10_s < found.time_s < found.p90_s)
     True
     """
     profiles = load_calibrations()
-    speaks = _speaker(cost.device, profiles)
+    device = costs[0].device
+    speaks = _speaker(device, profiles)
     if speaks is None:
         return None
-    size = np.broadcast(cost.step.batch, cost.step.new_tokens, cost.step.cached_tokens).shape
-    seconds: list[Any] = [None] * len(cost.operations)
-    low: dict[str, Any] = {}
-    high: dict[str, Any] = {}
-    at_floor = []
-    for kind, entries in _by_kind(cost.operations).items():
-        chosen = [cost.operations[at] for at in entries]
-        found = _kind_times(kind, chosen, size, cost.device, execution, profiles, implementation)
-        if found is None:
-            at_floor.append(kind)
-            found = (_floors(chosen, size),) * 3
-        counts = np.array([item.count for item in chosen]).reshape(-1, *(1,) * len(size))
-        time_s, p10_s, p90_s = (counts * part for part in found)
-        for at, value in zip(entries, time_s, strict=True):
-            seconds[at] = value
-        low[kind], high[kind] = (time_s - p10_s).sum(axis=0), (p90_s - time_s).sum(axis=0)
-    total = sum(seconds)
-    return StepTimes(
-        time_s=_plain(total),
-        p10_s=_plain(total - _quadrature(low)),
-        p90_s=_plain(total + _quadrature(high)),
-        operations_s=tuple(_plain(value) for value in seconds),
-        at_floor=tuple(at_floor),
-        speaks=speaks,
-    )
+    sizes = [_size(cost) for cost in costs]
+    groups: dict[str, list[tuple[int, int, Entry]]] = {}
+    for number, cost in enumerate(costs):
+        for at, item in enumerate(cost.operations):
+            own = item.operation.kind
+            kind: str = "elementwise" if own in STREAMED else own
+            groups.setdefault(kind, []).append((number, at, Entry(item, sizes[number])))
+    sums = [_Sum(len(cost.operations)) for cost in costs]
+    for kind, members in groups.items():
+        entries = [entry for _, _, entry in members]
+        bands = _kind_bands(kind, entries, device, execution, profiles, implementation or {})
+        start = 0
+        for number, at, entry in members:
+            band = bands[:, start : start + entry.rows] * entry.item.count
+            start += entry.rows
+            parts = band.reshape(3, *entry.size) if entry.size else band[:, 0].tolist()
+            sums[number].add(kind, at, parts)
+        if not _profiled(kind, entries, profiles):
+            for number in {number for number, _, _ in members}:
+                sums[number].at_floor.append(kind)
+    return tuple(total.times(speaks) for total in sums)
+
+
+class _Sum:
+    """The growing sum of one step."""
+
+    def __init__(self, operations: int) -> None:
+        self.seconds: list[Numeric] = [0.0] * operations
+        self.at_floor: list[str] = []
+        self._low: dict[str, Numeric] = {}
+        self._high: dict[str, Numeric] = {}
+
+    def add(self, kind: str, at: int, band: Iterable[Numeric]) -> None:
+        """Add an operation: time, p10 and p90 of all its occurrences."""
+        time_s, low_s, high_s = band
+        self.seconds[at] = time_s
+        self._low[kind] = self._low.get(kind, 0.0) + time_s - low_s
+        self._high[kind] = self._high.get(kind, 0.0) + high_s - time_s
+
+    def times(self, speaks: str) -> StepTimes:
+        """The step with its band."""
+        total = sum(self.seconds)
+        low, high = (
+            sum(part**2 for part in parts.values()) ** 0.5 for parts in (self._low, self._high)
+        )
+        return StepTimes(
+            time_s=_plain(total),
+            p10_s=_plain(total - low),
+            p90_s=_plain(total + high),
+            operations_s=tuple(_plain(value) for value in self.seconds),
+            at_floor=tuple(self.at_floor),
+            speaks=speaks,
+        )
+
+
+def _plain(value: Numeric) -> Numeric:
+    return value if np.ndim(value) else float(value)
+
+
+def _size(cost: StepCost) -> tuple[int, ...]:
+    """Grid of a step: what its fields broadcast to."""
+    step = cost.step
+    if all(isinstance(x, (int, float)) for x in (step.batch, step.new_tokens, step.cached_tokens)):
+        return ()
+    return np.broadcast(step.batch, step.new_tokens, step.cached_tokens).shape
+
+
+def _profiled(kind: str, entries: Sequence[Entry], profiles: Mapping[str, Calibration]) -> bool:
+    """Whether a kind has times; messages have none where nothing is known about their link."""
+    if kind in STREAMED:
+        return True
+    silent = all(np.all(entry.item.communication_s == 0) for entry in entries)
+    return kind in profiles and not ("ranks" in entries[0].item.operation.shape and silent)
+
+
+def _kind_bands(
+    kind: str,
+    entries: Sequence[Entry],
+    device: Device,
+    execution: Execution,
+    profiles: Mapping[str, Calibration],
+    implementation: Implementation,
+) -> np.ndarray:
+    """Time, p10 and p90 of one occurrence of each operation, shape ``(3, rows)``."""
+    floors = flat(entries, [entry.item.floor_s / entry.item.count for entry in entries])
+    if kind in STREAMED:
+        time_s = STREAM_OVERHEAD_S + floors / STREAM_FRACTION
+        return np.stack([time_s, time_s * (1 - _STREAM_BAND), time_s * (1 + _STREAM_BAND)])
+    if not _profiled(kind, entries, profiles):
+        return np.stack([floors] * 3)
+    columns = columns_of(kind, entries, device, execution, implementation.get(kind, {}))
+    kernels: tuple[str | None, ...] = (None,)
+    if kind == "all_reduce" and "kernel" not in columns:
+        kernels = ALL_REDUCE_KERNELS
+    work = work_of_entries(entries)
+    found = []
+    for kernel in kernels:
+        if kernel is not None:
+            columns["kernel"] = flat(entries, [kernel] * len(entries))
+        times = operation_times(kind, columns, {device.id: device}, profiles[kind], work)
+        found.append(np.stack([times.time_s, times.p10_s, times.p90_s]))
+    fastest = np.argmin([each[0] for each in found], axis=0)
+    return np.asarray(np.choose(fastest, found))
 
 
 def time_assumptions(cost: StepCost, times: StepTimes | None) -> tuple[str, ...]:
@@ -206,153 +282,6 @@ def explain_times(cost: StepCost, times: StepTimes, figure: str) -> Explanation:
 
 
 def _speaker(device: Device, profiles: Mapping[str, Calibration]) -> str | None:
-    measured = {name for profile in profiles.values() for name in profile.devices}
-    found = stand_in(device, [load_device(name) for name in sorted(measured)])
+    measured = {each.id: each for profile in profiles.values() for each in profile.measured}
+    found = stand_in(device, measured.values())
     return found.id if found else None
-
-
-def _by_kind(operations: Sequence[OperationCost]) -> dict[str, list[int]]:
-    """Entries that one call predicts: of one kind, streamed ones together."""
-    found: dict[str, list[int]] = {}
-    for at, item in enumerate(operations):
-        kind = item.operation.kind
-        found.setdefault("elementwise" if kind in STREAMED else kind, []).append(at)
-    return found
-
-
-def _quadrature(parts: Mapping[str, Any]) -> Any:
-    return np.sqrt(sum(np.square(part) for part in parts.values()))
-
-
-def _plain(value: Any) -> Numeric:
-    return value if np.ndim(value) else float(value)
-
-
-def _floors(chosen: Sequence[OperationCost], size: tuple[int, ...]) -> np.ndarray:
-    return np.stack([np.broadcast_to(item.floor_s / item.count, size) for item in chosen])
-
-
-Triple = tuple[np.ndarray, np.ndarray, np.ndarray]
-
-
-def _kind_times(
-    kind: str,
-    chosen: Sequence[OperationCost],
-    size: tuple[int, ...],
-    device: Device,
-    execution: Execution,
-    profiles: Mapping[str, Calibration],
-    implementation: Implementation | None,
-) -> Triple | None:
-    """Time, p10 and p90 of one occurrence of each operation; None without a profile."""
-    if kind in STREAMED:
-        time_s = STREAM_OVERHEAD_S + _floors(chosen, size) / STREAM_FRACTION
-        return time_s, time_s * (1 - _STREAM_BAND), time_s * (1 + _STREAM_BAND)
-    if kind not in profiles:
-        return None
-    operations = [item.operation for item in chosen]
-    columns = _columns(kind, operations, size, device, execution, (implementation or {}).get(kind))
-    work = _work(operations, size)
-    kernels = ALL_REDUCE_KERNELS if kind == "all_reduce" and "kernel" not in columns else (None,)
-    candidates = [
-        _times(kind, _with_kernel(columns, kernel), device, profiles[kind], work)
-        for kernel in kernels
-    ]
-    shape = (len(chosen), *size)
-    fastest = np.argmin([times.time_s for times in candidates], axis=0)
-    parts = (
-        np.choose(fastest, [getattr(times, name) for times in candidates]).reshape(shape)
-        for name in ("time_s", "p10_s", "p90_s")
-    )
-    time_s, p10_s, p90_s = parts
-    return time_s, p10_s, p90_s
-
-
-def _with_kernel(columns: dict[str, np.ndarray], kernel: str | None) -> dict[str, np.ndarray]:
-    if kernel is None:
-        return columns
-    return {**columns, "kernel": np.full(len(columns["dtype"]), kernel, object)}
-
-
-def _times(
-    kind: str, columns: Mapping[str, np.ndarray], device: Device, profile: Calibration, work: Work
-) -> Times:
-    return operation_times(kind, columns, {device.id: device}, profile, work)
-
-
-def _spread(values: Sequence[Any], size: tuple[int, ...], kind: type) -> np.ndarray:
-    """One value per operation, at every point of the step's grid, as one column."""
-    if kind is object or not size:
-        column = np.empty(len(values), kind)
-        column[:] = values
-        return np.repeat(column, int(np.prod(size)))
-    return np.stack([np.broadcast_to(value, size) for value in values]).ravel().astype(float)
-
-
-def _columns(
-    kind: str,
-    operations: Sequence[Operation],
-    size: tuple[int, ...],
-    device: Device,
-    execution: Execution,
-    implementation: Mapping[str, str] | None,
-) -> dict[str, np.ndarray]:
-    fixed, varying = SHAPE_COLUMNS[kind]
-    columns: dict[str, np.ndarray] = {}
-    for name in (*fixed, *varying):
-        values = [operation.shape.get(name) for operation in operations]
-        if name in TEXT_COLUMNS:
-            columns[name] = _spread([str(value) for value in values], size, object)
-        elif name in operations[0].shape:
-            numbers = [np.nan if value is None else value for value in values]
-            columns[name] = _spread(numbers, size, float)
-    labels = {
-        "device": device.id,
-        "kv_dtype": "fp8" if execution.cache.bits <= 8 else "bf16",
-        **({"routing": ROUTING} if kind == "moe" else {}),
-        **(implementation or {}),
-    }
-    for name, label in labels.items():
-        columns[name] = _spread([label] * len(operations), size, object)
-    columns["dtype"] = _spread([_label(each, execution) for each in operations], size, object)
-    return columns
-
-
-def _label(operation: Operation, execution: Execution) -> str:
-    """The ``dtype`` under which tables list an operation."""
-    if operation.kind not in ("gemm", "moe"):
-        return "half" if operation.kind == "all_reduce" else "bf16"
-    weights = execution.weights.quantised
-    wide = execution.weights.base.bits >= 16 and weights.bits >= 16
-    if operation.precision in ("fp4", "fp6"):
-        return "nvfp4"
-    if operation.precision == "int8":
-        return "sq"
-    if operation.precision == "fp8":
-        if weights.name == "mxfp4":
-            return "w4a8_mxfp4_mxfp8"
-        return "fp8_block" if weights.name == "fp8_block" else "fp8"
-    if wide or _weight_bits(operation) >= 12:
-        return "bf16"
-    if operation.kind == "moe" and weights.name == "mxfp4":
-        return "w4a16_mxfp4"
-    return "int8_wo" if weights.bits > 6 else "int4_wo"
-
-
-def _weight_bits(operation: Operation) -> float:
-    """Bits per element of a product's weights; small for experts, which are read in part."""
-    if operation.kind != "gemm":
-        return 0.0
-    return float(operation.weight_bytes * 8 / (operation.shape["n"] * operation.shape["k"]))
-
-
-def _work(operations: Sequence[Operation], size: tuple[int, ...]) -> Work:
-    rows = len(operations) * int(np.prod(size))
-    moved = [operation.read_bytes + operation.write_bytes for operation in operations]
-    return Work(
-        flop=_spread([operation.flop for operation in operations], size, float),
-        moved_bytes=_spread(moved, size, float),
-        message_bytes=_spread([operation.message_bytes for operation in operations], size, float),
-        precision=_spread([operation.precision for operation in operations], size, object),
-        reason=np.full(rows, "", object),
-    )

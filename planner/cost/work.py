@@ -65,6 +65,8 @@ class Work:
         Arithmetic of the products, a key of a device's rates.
     reason : numpy.ndarray
         Why a row cannot be counted; empty where it is.
+    link_s : numpy.ndarray, optional
+        Time of messages over the link they travel on; over the device's own link without it. [s]
     """
 
     flop: np.ndarray
@@ -72,6 +74,7 @@ class Work:
     message_bytes: np.ndarray
     precision: np.ndarray
     reason: np.ndarray
+    link_s: np.ndarray | None = None
 
 
 def codes_of(columns: Sequence[np.ndarray], rows: int) -> tuple[np.ndarray, list[tuple[Any, ...]]]:
@@ -161,7 +164,7 @@ def _figures(
 ) -> tuple[np.ndarray, str]:
     """FLOP, bytes and message of rows that share a part."""
     shape = {name: None if value != value else value for name, value in part.items()}
-    execution = execution_of(shape.pop("dtype"), kv_dtype=shape.pop("kv_dtype", None) or None)
+    execution = execution_of(str(shape.pop("dtype")), kv_dtype=shape.pop("kv_dtype", None) or None)
     found = operations_of(kind, {**shape, **step}, execution)
     rows = len(next(iter(step.values())))
     totals = np.zeros((3, rows))

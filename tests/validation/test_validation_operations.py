@@ -119,10 +119,8 @@ def test_streams() -> None:
 @pytest.mark.parametrize(
     ("kind", "shape", "reason"),
     [
-        ("all_gather", {"ranks": 2, "message_bytes": 8}, "no model of this kind yet"),
-        ("state_space_verify", STATE | {"variant": "kda"}, "no model of this kind yet"),
+        ("sampling", {"tokens": 8}, "no model of this kind yet"),
         ("state_space_decode", STATE | {"variant": "rwkv9"}, "no model of this state space yet"),
-        ("moe", {"ep": "4"}, "no model of expert parallelism yet"),
         ("all_reduce", {"ranks": 16, "message_bytes": 8, "nodes": 2}, "several nodes"),
     ],
 )
