@@ -52,7 +52,7 @@ browser: $(VENV)/.dev chromium
 # times, kernels where a GPU is and the whole validation loop, has the machine to itself.
 test-oracles: $(ORACLES)/.oracle
 	$(ORACLES)/bin/pytest tests -n $(WORKERS) -m 'oracle and not slow'
-	$(ORACLES)/bin/pytest tests -m 'gpu or (oracle and slow)'
+	$(ORACLES)/bin/pytest tests/validation -m 'gpu or (oracle and slow)'
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks

@@ -1,93 +1,30 @@
 """The command line: results to stdout, messages to stderr, exit codes as documented.
 
-0 fine · 1 internal error · 2 bad input · 3 does not fit.
+0 fine · 1 internal error · 2 bad input · 3 does not fit · 4 objective not met.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
-from planner.errors import ScenarioError
 from planner.exits import BAD_INPUT, DOES_NOT_FIT, OK, run_group
+from planner.output import as_json as _json
+from planner.output import write_file as _write_file
+from planner.output import write_text as _write
+from planner.scenario_options import scenario_of as _scenario
+from planner.scenario_options import scenario_options as _scenario_options
+from planner.service_cli import COMMANDS, sweep_command_of
 from planner.units import parse_count
 from planner.version import __version__
 
 Command = Callable[..., Any]
-
-_OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
-    (("-m", "--model"), {"required": True, "help": "Catalog id, Hugging Face id, or a file."}),
-    (("-d", "--device"), {"required": True, "help": "Device or node id, or a YAML file."}),
-    (
-        ("-n", "--devices"),
-        {"help": "How many devices; what the sizes ask for, or a node, without it."},
-    ),
-    (("--tp",), {"help": "Tensor-parallel ranks; chosen to fit without it."}),
-    (("--pp",), {"help": "Pipeline stages."}),
-    (("--dp",), {"help": "Data-parallel ranks: replicas, unless experts join them."}),
-    (("--ep",), {"help": "Expert-parallel ranks; beyond tp × cp they join data-parallel ranks."}),
-    (("--cp",), {"help": "Context-parallel ranks, each with devices of its own."}),
-    (("--dcp",), {"help": "Parts that tensor-parallel ranks cut cached tokens into."}),
-    (("--attention-dp",), {"help": "Data-parallel ranks that share the experts."}),
-    (
-        ("--offload-weights",),
-        {"help": "Share of the layers' weights outside the device: 0.5, 50% or '20 layers'."},
-    ),
-    (("--offload-cache",), {"help": "Share of the caches outside the device."}),
-    (
-        ("--offload-to",),
-        {"type": click.Choice(("host", "nvme")), "help": "Where they live; host without it."},
-    ),
-    (
-        ("--offload-bandwidth",),
-        {"help": "Bytes per second that a device draws from there; its host link without it."},
-    ),
-    (("--offload-capacity",), {"help": "Bytes of room there on one host; a node's own without."}),
-    (("--weights",), {"help": "Format of the weights; the checkpoint's own without it."}),
-    (("--activations",), {"help": "Format in which activations are multiplied."}),
-    (("--kv-cache-dtype",), {"help": "Format of keys and values."}),
-    (("--context",), {"help": "Tokens in each cache, such as 8192 or 32K."}),
-    (("--sequences",), {"default": "1", "help": "Sequences in flight over all replicas."}),
-    (("--isl",), {"help": "Prompt length; the context without it."}),
-    (("--osl",), {"help": "Output length."}),
-    (("--images",), {"help": "Images in each prompt, whose tokens --isl counts too."}),
-    (("--image-tokens",), {"help": "Tokens of one image."}),
-    (("--mtp",), {"is_flag": True, "help": "Load the layers for multi-token prediction."}),
-    (
-        ("--max-num-batched-tokens",),
-        {"help": "Most tokens in one step; the engine's default without it, else 8192."},
-    ),
-    (("--engine",), {"help": "Engine that allocates memory, such as vllm or vllm@0.33.0."}),
-    (
-        ("--gpu-memory-utilization",),
-        {"type": float, "help": "Share of the device's memory that the engine may take."},
-    ),
-    (("--max-model-len",), {"help": "Longest request; -1 asks for the longest that fits."}),
-    (("--max-num-seqs",), {"help": "Most sequences in one step."}),
-    (("--block-size",), {"help": "Tokens of one cache block."}),
-    (("--kv-pool-bytes",), {"help": "The engine's room for caches on each device."}),
-    (
-        ("--engine-option", "engine_options"),
-        {
-            "multiple": True,
-            "metavar": "NAME=VALUE",
-            "help": "A further flag of the engine by its own name; may be given several times.",
-        },
-    ),
-)
-
-
-def _scenario_options(command: Command) -> Command:
-    for names, settings in reversed(_OPTIONS):
-        command = click.option(*names, **settings)(command)
-    return command
 
 
 def _format_option(*formats: str) -> Callable[[Command], Command]:
@@ -105,94 +42,6 @@ def _plan(options: Mapping[str, Any]) -> Any:
     from planner import plan
 
     return plan(_scenario(options))
-
-
-def _scenario(options: Mapping[str, Any]) -> Any:
-    from planner import Scenario, load_hardware, load_model
-    from planner.layouts import SIZES, devices_for
-    from planner.offloading import parse_offload
-
-    def count(name: str) -> int | None:
-        value = options[name]
-        return None if value is None else parse_count(value, where=f"--{name.replace('_', '-')}")
-
-    most = {"max_num_batched_tokens", "sequences", "devices", "image_tokens"}
-    numbers = {name: count(name) for name in (*SIZES, "context", "isl", "osl", *most)}
-    hardware = load_hardware(str(options["device"]), numbers.pop("devices"))
-    if options["devices"] is None and hardware.node is None:
-        sizes = {name: number for name in SIZES if (number := numbers[name]) is not None}
-        hardware = replace(hardware, devices=devices_for(sizes))
-    model = load_model(str(options["model"]), weights_given=options["weights"] is not None)
-    return Scenario(
-        model=model,
-        hardware=hardware,
-        weights=options["weights"],
-        activations=options["activations"],
-        kv_cache_dtype=None if options["kv_cache_dtype"] == "auto" else options["kv_cache_dtype"],
-        mtp=bool(options["mtp"]),
-        images=count("images") or 0,
-        engine=_engine(options),
-        offload=parse_offload(options, layers=len(model.layers)),
-        **numbers,  # type: ignore[arg-type]
-    )
-
-
-_NEEDS_ENGINE = (
-    "gpu_memory_utilization",
-    "max_model_len",
-    "max_num_seqs",
-    "block_size",
-    "kv_pool_bytes",
-    "engine_options",
-)
-
-
-def _engine(options: Mapping[str, Any]) -> Any:
-    from planner.engines import EngineSettings
-    from planner.engines.settings import LONGEST, split_options
-
-    given = {name: options[name] for name in _NEEDS_ENGINE if options[name] not in (None, ())}
-    if options["engine"] is None:
-        if given:
-            flag = f"--{next(iter(given)).replace('_', '-').removesuffix('s')}"
-            raise ScenarioError("means nothing without an engine", where=flag, fix="Add --engine.")
-        return None
-    most = {"kv_pool_bytes": 2**50, "max_num_seqs": 2**24, "block_size": 2**20}
-    counts = {
-        name: parse_count(given[name], where=f"--{name.replace('_', '-')}", most=most[name])
-        for name in given.keys() & most.keys()
-    }
-    length = given.get("max_model_len")
-    if length is not None:
-        length = LONGEST if length == "-1" else parse_count(length, where="--max-model-len")
-    return EngineSettings(
-        engine=options["engine"],
-        gpu_memory_utilization=given.get("gpu_memory_utilization"),
-        max_model_len=length,
-        options=split_options(given.get("engine_options", ())),
-        **counts,
-    )
-
-
-def _write(text: str, output: str | None) -> None:
-    if output is None:
-        click.echo(text)
-        return
-    _write_file(output, (text + "\n").encode())
-
-
-def _write_file(output: str, content: bytes) -> None:
-    try:
-        Path(output).write_bytes(content)
-    except OSError as error:
-        raise ScenarioError(
-            f"cannot be written: {error.strerror}", where="-o", got=output
-        ) from error
-    click.echo(f"wrote {output}", err=True)
-
-
-def _json(data: object) -> str:
-    return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -426,6 +275,11 @@ def ui_command(port: str, address: str) -> NoReturn:
     command += ["--server.address", address, "--server.port", str(number)]
     sys.stdout.flush()
     os.execv(sys.executable, command)
+
+
+for _command in COMMANDS:
+    cli.add_command(_command)
+cli.add_command(sweep_command_of(_scenario_options, _scenario))
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from planner.arrays import ceil_div
+from planner.assumptions import standing_assumptions
 from planner.cost.limits import MOST_SEQUENCES, MOST_TOKENS
 from planner.cost.links import Links
 from planner.cost.memory import RankMemory
@@ -150,7 +151,11 @@ def resolve(scenario: Scenario) -> Deployment:
         load=load,
         links=links,
         memory=memory,
-        assumptions=(*assumptions, *at_rest(scenario.model), *_standing_assumptions(memory, load)),
+        assumptions=(
+            *assumptions,
+            *at_rest(scenario.model),
+            *standing_assumptions(memory, load.sequences * load.context),
+        ),
         warnings=tuple(warnings),
     )
 
@@ -320,6 +325,13 @@ def rank_memory(scenario: Scenario, execution: Execution) -> RankMemory | Engine
     step_tokens = scenario.max_num_batched_tokens
     if step_tokens is not None:
         step_tokens = parse_count(step_tokens, where="--max-num-batched-tokens", most=2**24)
+    if scenario.engine is not None and scenario.offload:
+        raise ScenarioError(
+            "an engine offloads by its own flags, which are not modelled",
+            where="--offload-weights, --offload-cache",
+            got=scenario.engine.engine,
+            fix="Leave --engine away to plan with parts outside the device.",
+        )
     if scenario.engine is None:
         return RankMemory.of(
             scenario.model,
@@ -327,6 +339,13 @@ def rank_memory(scenario: Scenario, execution: Execution) -> RankMemory | Engine
             runtime,
             capacity_bytes=hardware.device.capacity_bytes,
             step_tokens=step_tokens or DEFAULT_STEP_TOKENS,
+        )
+    if scenario.offload:
+        raise ScenarioError(
+            "what an engine keeps outside the device is not modelled",
+            where="--offload-weights, --offload-cache",
+            got=f"with --engine {scenario.engine.engine}",
+            fix="Leave --engine away; llama.cpp's split is --engine-option n_gpu_layers=N.",
         )
     allocation = allocate(
         replace(scenario.engine, max_num_batched_tokens=step_tokens),
@@ -370,23 +389,6 @@ def _unverified(device: Device, execution: Execution) -> Iterable[str]:
     used = rates | {"memory.bandwidth", f"memory.{device.capacity_basis}_capacity"}
     for key in sorted(used & set(device.unverified)):
         yield f"{device.name}: the figure {key} has not been verified in its source."
-
-
-def _standing_assumptions(memory: RankMemory | EngineMemory, load: Load) -> tuple[str, ...]:
-    chunk = min(memory.step_tokens, load.sequences * load.context)
-    return (
-        "FLOP count matrix products, convolutions and scans; norms, rotations, softmax and "
-        "activation functions count as bytes.",
-        "Prefill reads all prompts in one pass and makes logits for the last token of each.",
-        f"Activations are those of a step of {chunk:,} tokens.",
-        *_cache_assumptions(memory),
-    )
-
-
-def _cache_assumptions(memory: RankMemory | EngineMemory) -> tuple[str, ...]:
-    if isinstance(memory, EngineMemory):
-        return memory.allocation.assumptions
-    return ("Caches are contiguous, without pages or padding; no engine's own reserves are added.",)
 
 
 __all__ = ["Deployment", "Load", "PrecisionError", "rank_memory", "resolve", "weight_scheme"]

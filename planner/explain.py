@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from planner.cost.memory import explain_cache, explain_weights
-from planner.engines.explained import EXPLAIN_ENGINE
+from planner.explain_limits import LIMITS, largest_context, offload_bandwidth
+from planner.explain_pool import EXPLAIN_POOL, by_engine
 from planner.explain_steps import STEPS
 from planner.explanation import Explanation, Term
 from planner.model.placement import checkpoint_bytes, copied_bytes, multi_token_bytes
 from planner.units import format_bytes
 
 if TYPE_CHECKING:
-    from planner.fewest import Fewest
     from planner.plan import Plan
 
 Explain = Callable[["Plan"], Explanation]
@@ -146,146 +146,6 @@ def _capacity(plan: Plan) -> Explanation:
     return device.explain(f"memory.{device.capacity_basis}_capacity")
 
 
-def _offload_bandwidth(plan: Plan) -> Explanation:
-    link = plan.deployment.links.offload
-    given = plan.deployment.execution.offload.bandwidth_bytes_per_s
-    return Explanation(
-        figure="memory.offload.bandwidth_bytes_per_s",
-        meaning="What one device draws from where the offloaded part lives, at the link's peak.",
-        formula="the host link's bandwidth, or what was given where that is less",
-        substituted="nothing is offloaded"
-        if link is None
-        else f"{link.kind}" + (f", {given:,} B/s given" if given else ""),
-        value=None if link is None else link.per_direction_bytes_per_s,
-        unit="bytes/s",
-    )
-
-
-def _pool(plan: Plan) -> Explanation:
-    memory = plan.memory
-    taken = {
-        "weights": memory.weights_bytes,
-        "activations": int(memory.activations_bytes),
-        "runtime": memory.runtime_bytes,
-        "graphs": memory.graphs_bytes,
-        "left alone": int(memory.reserve_bytes),
-    }
-    return Explanation(
-        figure="engine.cache_pool_bytes",
-        meaning="What is left for caches on the fullest device.",
-        formula="max(0, capacity - " + " - ".join(taken) + ")",
-        substituted=f"{format_bytes(plan.capacity_bytes)} - "
-        + " - ".join(format_bytes(value) for value in taken.values()),
-        value=plan.cache_pool_bytes,
-        unit="bytes",
-        terms=(
-            Term(label="capacity", value=plan.capacity_bytes),
-            *(Term(label=name, value=-value) for name, value in taken.items()),
-        ),
-    )
-
-
-def _concurrency(plan: Plan) -> Explanation:
-    size = plan.sequence_bytes
-    return Explanation(
-        figure="engine.max_concurrency",
-        meaning="Sequences of the given context that the pool of one replica holds.",
-        formula="cache_pool_bytes / bytes of one sequence",
-        substituted=f"{plan.cache_pool_bytes:,} / {size:,}",
-        value=plan.max_concurrency,
-        unit="sequences",
-    )
-
-
-def _pool_tokens(figure: str) -> Explain:
-    def explain(plan: Plan) -> Explanation:
-        context, concurrency = plan.deployment.load.context, plan.max_concurrency
-        return Explanation(
-            figure=figure,
-            meaning="Tokens that the pool holds in sequences of the given context; a block of the "
-            "ideal engine is one token.",
-            formula="⌊max_concurrency · context⌋",
-            substituted=f"{concurrency} · {context:,}",
-            value=None if concurrency is None else int(concurrency * context),
-            unit="tokens",
-        )
-
-    return explain
-
-
-def _by_engine(ideal: Mapping[str, Explain]) -> dict[str, Explain]:
-    """Return the engine's own explanations where one was named, else those of none."""
-
-    def either(figure: str) -> Explain:
-        def explain(plan: Plan) -> Explanation:
-            allocation = plan.deployment.allocation
-            if allocation is None:
-                return ideal[figure](plan)
-            return EXPLAIN_ENGINE[figure](allocation)
-
-        return explain
-
-    return {figure: either(figure) for figure in ideal}
-
-
-def _block(plan: Plan) -> Explanation:
-    del plan
-    return Explanation(
-        figure="engine.block_tokens",
-        meaning="Tokens of one cache block; the ideal engine has no blocks.",
-        formula="1",
-        substituted="1",
-        value=1,
-        unit="tokens",
-    )
-
-
-def _largest_context(figure: str) -> Explain:
-    def explain(plan: Plan) -> Explanation:
-        limit = plan.largest_context
-        return Explanation(
-            figure=figure,
-            meaning="Longest context at which the given sequences fit together, at most what the "
-            "model's positions are good for.",
-            formula="max n ≤ usable context with total_bytes(n, sequences) ≤ capacity",
-            substituted=f"{plan.deployment.replica_sequences:,} sequences per replica; "
-            f"limited by {limit.limited_by}",
-            value=limit.value,
-            unit="tokens",
-        )
-
-    return explain
-
-
-def _most_sequences(plan: Plan) -> Explanation:
-    limit = plan.most_sequences
-    return Explanation(
-        figure="capacity.most_sequences",
-        meaning="Most sequences of the given context over all replicas.",
-        formula="dp · max s with total_bytes(context, s) ≤ capacity",
-        substituted=f"{plan.deployment.layout.dp} replicas at "
-        f"{plan.deployment.load.context:,} tokens; limited by {limit.limited_by}",
-        value=limit.value,
-        unit="sequences",
-    )
-
-
-def _fewest_devices(figure: str, value: Callable[[Fewest], int]) -> Explain:
-    def explain(plan: Plan) -> Explanation:
-        fleet = plan.fewest_devices
-        return Explanation(
-            figure=figure,
-            meaning="Fewest devices of this kind that hold the load.",
-            formula="min over admitted tp · pp · attention_dp ≤ 64 of tp · pp · dp, "
-            "dp = attention_dp · ⌈sequences / (attention_dp · most sequences of a rank)⌉",
-            substituted="none holds one sequence" if fleet is None else fleet.sizes,
-            value=value(fleet) if fleet else None,
-            unit="devices",
-        )
-
-    return explain
-
-
 def _headroom(plan: Plan) -> Explanation:
     return Explanation(
         figure="verdict.headroom_bytes",
@@ -358,35 +218,15 @@ EXPLAIN: Mapping[str, Explain] = {
     "memory.per_device.capacity_bytes": _capacity,
     "memory.offload.weights_bytes": _per_device("offloaded_weights_bytes"),
     "memory.offload.cache_bytes": _per_device("offloaded_cache_bytes"),
-    "memory.offload.bandwidth_bytes_per_s": _offload_bandwidth,
-    **_by_engine(
+    "memory.offload.bandwidth_bytes_per_s": offload_bandwidth,
+    **by_engine(
         {
-            "engine.cache_pool_bytes": _pool,
-            "engine.block_tokens": _block,
-            "engine.blocks": _pool_tokens("engine.blocks"),
-            "engine.reported_cache_tokens": _pool_tokens("engine.reported_cache_tokens"),
-            "engine.max_concurrency": _concurrency,
-            "engine.max_context_tokens": _largest_context("engine.max_context_tokens"),
+            **EXPLAIN_POOL,
+            "engine.max_context_tokens": largest_context("engine.max_context_tokens"),
         }
     ),
     **STEPS,
-    "capacity.largest_context_tokens": _largest_context("capacity.largest_context_tokens"),
-    "capacity.most_sequences": _most_sequences,
-    "capacity.fewest_devices": _fewest_devices(
-        "capacity.fewest_devices", lambda fleet: fleet.devices
-    ),
-    "capacity.fewest_devices_tp": _fewest_devices(
-        "capacity.fewest_devices_tp", lambda fleet: fleet.layout.tp
-    ),
-    "capacity.fewest_devices_pp": _fewest_devices(
-        "capacity.fewest_devices_pp", lambda fleet: fleet.layout.pp
-    ),
-    "capacity.fewest_devices_dp": _fewest_devices(
-        "capacity.fewest_devices_dp", lambda fleet: fleet.layout.dp
-    ),
-    "capacity.fewest_devices_ep": _fewest_devices(
-        "capacity.fewest_devices_ep", lambda fleet: fleet.layout.ep
-    ),
+    **LIMITS,
     "verdict.fits": _fits,
     "verdict.headroom_bytes": _headroom,
 }

@@ -1,4 +1,4 @@
-"""A step of a plan as plain data."""
+"""A step of prefill or decode as plain data."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from planner.cost.roofline import OperationCost, StepCost
 from planner.cost.step_times import StepTimes
 
 
-def phase_data(cost: StepCost, times: StepTimes | None) -> dict[str, Any]:
-    """Return work and times of a step.
+def phase_figures(cost: StepCost, times: StepTimes | None) -> dict[str, Any]:
+    """Return work and times of a step; the floor, without a band, where nothing was measured.
 
     Parameters
     ----------
     cost : StepCost
-        Its operations with their floors.
+        The step, operation by operation.
     times : StepTimes or None
-        Its calibrated times; without them the time is the floor, and has no band.
+        Typical times with their bands.
 
     Returns
     -------
     dict
-        Totals, and one entry per operation.
+        Plain data, ready for JSON.
     """
     time_s = float(times.time_s if times else cost.floor_s)
     each = times.operations_s if times else [item.floor_s for item in cost.operations]

@@ -19,7 +19,7 @@ from planner.fewest import Fewest, fewest_devices, fewest_figures
 from planner.model import Model, Step
 from planner.model.placement import checkpoint_bytes
 from planner.offloading import offload_figures, offload_inputs
-from planner.phases import phase_data
+from planner.phases import phase_figures
 from planner.references import REFERENCES
 from planner.scenario import Scenario
 from planner.sizing import Suggestion, suggestions
@@ -180,8 +180,8 @@ class Plan:
                 ),
             },
             "engine": self._engine(),
-            "prefill": phase_data(self.prefill, self.prefill_times),
-            "decode": phase_data(self.decode, self.decode_times),
+            "prefill": phase_figures(self.prefill, self.prefill_times),
+            "decode": phase_figures(self.decode, self.decode_times),
             "capacity": self._capacity(),
             "verdict": self._verdict(),
         }

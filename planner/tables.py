@@ -111,9 +111,7 @@ def _stages(stages: list[dict[str, int | bool]]) -> str:
     for stage in stages:
         ends = "".join(f", {end}" for end in ("embedding", "head") if stage[end])
         sizes = (format_bytes(stage[f"{key}_bytes"]) for key in ("weights", "cache", "total"))
-        name = f"  from layer {stage['first_layer']:,}" + (
-            f", {' and '.join(ends)}" if ends else ""
-        )
+        name = f"  from layer {stage['first_layer']:,}{ends}"
         rows.append([name, f"{stage['layers']:,}", f"{stage['devices']:,}", *sizes])
     return "\n\n" + align(rows, right=[1, 2, 3, 4, 5])
 
@@ -200,7 +198,8 @@ def explanation_text(explanation: Explanation) -> str:
         _paragraph(explanation.meaning, "  "),
         _paragraph(f"= {explanation.formula}", "  "),
         _paragraph(f"= {explanation.substituted}", "  "),
-        f"  = {_value(explanation.value)} {explanation.unit}",
+        f"  = {_value(explanation.value)}"
+        + ("" if explanation.value is None else f" {explanation.unit}"),
     ]
     if explanation.terms:
         rows = [[f"    {t.label}", _value(t.value), t.detail] for t in explanation.terms]
@@ -354,9 +353,9 @@ def cards_text(cards: Sequence[Mapping[str, Any]]) -> str:
         ]
         lines.append("  computed\n" + align(figures, right=[1]))
         lines.append("  assumptions (--set NAME=VALUE)\n" + align(_card_rows(card)))
-        loose = [each["name"] for each in card["quoted"] if not each["verified"]]
+        loose = [each["note"] for each in card["quoted"] if not each["verified"]]
         if loose:
-            lines.append(_paragraph(f"quoted, not re-read in its source: {', '.join(loose)}", "  "))
+            lines.append(_paragraph(f"quoted, not re-read in its source: {'; '.join(loose)}", "  "))
         if card["sources"]:
             lines.append(f"  sources: {', '.join(each['id'] for each in card['sources'])}")
         blocks.append("\n".join(lines))

@@ -163,22 +163,14 @@ def weight_tensors(
 def _vectors(
     fmt: Format, width: int, size: tuple[int, ...], device: torch.device
 ) -> Iterator[torch.Tensor]:
-    """Yield what is kept of so many vectors, with zeros."""
-    for shape, dtype in _matrix_parts(fmt, 1, width):
-        yield torch.zeros((*size, *shape[shape[0] == 1 :]), dtype=dtype, device=device)
-
-
-def _keys_and_values(
-    cache: TokenCache, execution: Execution, batch: int, tokens: int, device: torch.device
-) -> Iterator[torch.Tensor]:
-    """Yield keys and values; the newest in 16 bits where the format says so."""
-    fmt, heads = execution.cache, cache.heads.units_on_rank(execution.layout.tp)
+    """Yield what is kept of so many vectors, with zeros; the newest in 16 bits if it says so."""
+    *outer, tokens = size
     newest = min(tokens, fmt.recent_tokens)
-    sides = ((fmt, cache.key_dim), (fmt.value_format or fmt, cache.value_dim))
-    for side, width in sides:
-        yield from _vectors(side, width, (batch, heads, tokens - newest), device)
-        if newest:
-            yield from _vectors(BF16, width, (batch, heads, newest), device)
+    kept = ((fmt, tokens - newest), *(((BF16, newest),) if newest else ()))
+    for own, number in kept:
+        for shape, dtype in _matrix_parts(own, 1, width):
+            whole = (*outer, number, *shape[shape[0] == 1 :])
+            yield torch.zeros(whole, dtype=dtype, device=device)
 
 
 def cache_tensors(
@@ -217,7 +209,10 @@ def cache_tensors(
             return (torch.zeros(packed, dtype=torch.uint8, device=device),)
         return tuple(_vectors(fmt, cache.dim, (batch, entries), device))
     if isinstance(cache, TokenCache):
-        return tuple(_keys_and_values(cache, execution, batch, int(cache.tokens(context)), device))
+        fmt, heads = execution.cache, cache.heads.units_on_rank(tp)
+        size = (batch, heads, int(cache.tokens(context)))
+        keys = _vectors(fmt, cache.key_dim, size, device)
+        return (*keys, *_vectors(fmt.value_format or fmt, cache.value_dim, size, device))
     if not isinstance(cache, StateCache):
         raise NoModelError("no tensors of this kind of cache yet", where="cache", got=cache.kind)
     width = sum(section.units_on_rank(tp) * section.width for section in cache.sections)

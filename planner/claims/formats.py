@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from planner.claims.assumptions import any_model, figure, model_control
 from planner.claims.claim import Claim, Control, Finding, Values, Verdict
-from planner.claims.published import told
+from planner.claims.published import PERPLEXITIES
 from planner.cost.memory import explain_weights
 from planner.deployment import weight_scheme
 from planner.explanation import Term
@@ -18,15 +18,9 @@ _TOLERANCE = 0.05
 _CHOICES = ("gptq", "gptq_4_g32", "gptq_4_gall", "gptq_3", "gptq_8", "awq", "nf4_double")
 
 
-_MEASURED = {"opt-175b": "OPT-175B", "bloom-176b": "BLOOM-176B", "llama-7b": "LLaMA-7B"}
-
-
 def _perplexities() -> dict[str, float]:
     """Return the relative rise of perplexity that the paper's tables show."""
-    return {
-        printed: told(f"{name}-gptq") / told(f"{name}-fp16") - 1
-        for name, printed in _MEASURED.items()
-    }
+    return {name: quantised / plain - 1 for name, plain, quantised in PERPLEXITIES.values()}
 
 
 def _four_times(values: Values) -> Finding:

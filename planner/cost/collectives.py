@@ -74,5 +74,5 @@ def message_s(kind: str, message_bytes: Numeric, *, ranks: int, link_bytes_per_s
     """
     if kind == "all_reduce":
         return ring_all_reduce_s(message_bytes, ranks=ranks, link_bytes_per_s=link_bytes_per_s)
-    share = {"all_to_all": (ranks - 1) / ranks, "send_recv": 1.0, "memory_copy": 1.0}.get(kind, 0.0)
+    share = {"all_to_all": (ranks - 1) / ranks, "send_recv": 1.0, "host_copy": 1.0}.get(kind, 0.0)
     return share * message_bytes / link_bytes_per_s

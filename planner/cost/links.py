@@ -65,7 +65,7 @@ class Links:
         --------
         >>> Links().carrying(Operation(name="norm", kind="elementwise", precision="bf16"))
         """
-        if operation.kind == "memory_copy":
+        if operation.kind == "host_copy":
             return self.offload
         if "ranks" not in operation.shape:
             return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from planner.cost.activations import ActivationPeak
 from planner.explanation import Explanation, Term
 from planner.model import Execution, Layout, Model
 from planner.model.layout import SINGLE
@@ -106,6 +107,51 @@ def explain_cache(
                 if cache.kind in _CACHE_SOURCES
             )
         ),
+    )
+
+
+def explain_activations(
+    peak: ActivationPeak, tokens: int, sequences: int, received: int
+) -> Explanation:
+    """Return how the bytes of the activations came about.
+
+    Parameters
+    ----------
+    peak : ActivationPeak
+        Bounds per token and row.
+    tokens, sequences : int
+        Tokens of one rank's step, and rows of logits. [tokens], [1]
+    received : int
+        Room for keys and values that other ranks pass on. [bytes]
+
+    Returns
+    -------
+    Explanation
+        With the residual stream, and what of the rest is largest.
+    """
+    beside = peak.sequence_bytes
+    terms = [
+        Term(label="residual stream", value=peak.residual_bytes * tokens),
+        Term(label=f"widest operation: {peak.widest}", value=peak.widest_bytes * tokens),
+        Term(label="logits with an fp32 copy", value=peak.logits_bytes * sequences),
+    ]
+    if beside:
+        terms.append(Term(label="work on another sequence", value=beside * sequences))
+    if received:
+        terms.append(Term(label="keys and values of other ranks", value=received))
+    return Explanation(
+        figure="activations_bytes",
+        meaning="The most that activations of one step take at once on a device.",
+        formula="tokens · residual + max(tokens · widest operation, rows · logits"
+        + (", rows · other sequence)" if beside else ")")
+        + (" + received" if received else ""),
+        substituted=f"{tokens:,} · {peak.residual_bytes:,} + max({tokens:,} · "
+        f"{peak.widest_bytes:,.0f}, {sequences:,} · {peak.logits_bytes:,}"
+        + (f", {sequences:,} · {beside:,.0f})" if beside else ")")
+        + (f" + {received:,}" if received else ""),
+        value=int(peak.bytes(tokens, sequences)) + received,
+        unit="bytes",
+        terms=tuple(terms),
     )
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import reduce
 
 from planner.arrays import Numeric, ceil_div, maximum, minimum
 from planner.cost.activations import ActivationPeak, activation_peak
 from planner.cost.memory_terms import (
+    explain_activations,
     explain_cache,
     explain_none,
     explain_offloaded,
@@ -17,7 +19,9 @@ from planner.cost.memory_terms import (
 from planner.explanation import Explanation, Term
 from planner.hardware import Runtime
 from planner.model import Execution, Layout, Model
+from planner.model.cache import Cache
 from planner.model.streaming import layers_bytes
+from planner.model.token_ranks import is_shared
 from planner.units import format_bytes
 
 
@@ -167,7 +171,8 @@ class StageMemory:
         return MemoryUse(
             weights_bytes=self.weights_bytes - self.freed_weights_bytes,
             cache_bytes=sequences * self.sequence_bytes(context),
-            activations_bytes=self.activations.bytes(tokens, sequences),
+            activations_bytes=self.activations.bytes(tokens, sequences)
+            + self.received_bytes(context, sequences),
             runtime_bytes=self.runtime_bytes,
             offloaded_weights_bytes=self.execution.offload.absent_weights_bytes(
                 self.layers_bytes[0]
@@ -192,6 +197,32 @@ class StageMemory:
             A context-parallel rank's share. [tokens]
         """
         return ceil_div(minimum(sequences * context, self.step_tokens), self.layout.cp)
+
+    def received_bytes(self, context: Numeric, sequences: Numeric) -> Numeric:
+        """Return the room for keys and values that other context-parallel ranks pass on.
+
+        Parameters
+        ----------
+        context : numeric
+            Tokens in each cache. [tokens]
+        sequences : numeric
+            Sequences of one data-parallel rank. [1]
+
+        Returns
+        -------
+        numeric
+            One rank's share of the largest layer, of the sequences that one step reads. [bytes]
+
+        References
+        ----------
+        liu-2023-ring
+        """
+        if self.layout.cp == 1:
+            return 0
+        one = ceil_div(context, self.layout.token_ranks)
+        tokens = maximum(one, self.rank_tokens(context, sequences))
+        passed = (cache for _, cache, _ in self.model.caches if is_shared(cache))
+        return self._largest_bytes((cache, tokens) for cache in passed)
 
     def sequence_bytes(self, context: Numeric) -> Numeric:
         """Return what one sequence takes in the caches of the rank.
@@ -234,13 +265,18 @@ class StageMemory:
         offload = self.execution.offload
         if not offload.cache_fraction:
             return 0
-        largest: Numeric = 0
-        for _, cache, _ in self.model.caches:
-            held = cache.share(context, self.layout.token_ranks)
-            size = cache.sequence_bytes(held, self.execution, tp=self.layout.tp)
-            largest = maximum(largest, offload.absent_cache_bytes(size))
+        ranks = self.layout.token_ranks
+        largest = self._largest_bytes(
+            (cache, cache.share(context, ranks)) for _, cache, _ in self.model.caches
+        )
         absent = offload.absent_cache_bytes(self._whole_bytes(context))
-        return offload.freed_bytes(absent, largest)
+        return offload.freed_bytes(absent, offload.absent_cache_bytes(largest))
+
+    def _largest_bytes(self, caches: Iterable[tuple[Cache, Numeric]]) -> Numeric:
+        sizes = (
+            cache.sequence_bytes(held, self.execution, tp=self.layout.tp) for cache, held in caches
+        )
+        return reduce(maximum, sizes, 0)
 
     def to_dict(self, context: int, sequences: int) -> dict[str, int | bool]:
         """Return what one of its devices holds, as plain data.
@@ -287,7 +323,12 @@ class StageMemory:
         explain: dict[str, Callable[[], Explanation]] = {
             "weights_bytes": self._explain_weights,
             "cache_bytes": lambda: self._explain_cache(context, sequences),
-            "activations_bytes": lambda: self._explain_activations(context, sequences),
+            "activations_bytes": lambda: explain_activations(
+                self.activations,
+                int(self.rank_tokens(context, sequences)),
+                sequences,
+                int(self.received_bytes(context, sequences)),
+            ),
             "runtime_bytes": lambda: self.runtime.explain(self.layout.joined_devices),
             "graphs_bytes": lambda: explain_none("graphs_bytes", "Memory of captured CUDA graphs"),
             "reserve_bytes": lambda: explain_none("reserve_bytes", "Memory left alone on purpose"),
@@ -323,32 +364,6 @@ class StageMemory:
             f"{sequences:,} sequences · ⌊{offload.cache_fraction:g} · {int(each):,}⌋",
             offload,
         )
-
-    def _explain_activations(self, context: int, sequences: int) -> Explanation:
-        tokens = int(self.rank_tokens(context, sequences))
-        peak = self.activations
-        return Explanation(
-            figure="activations_bytes",
-            meaning="The most that activations of one step take at once on a device.",
-            formula="tokens · residual + max(tokens · widest operation, rows · logits"
-            + (", rows · other sequence)" if peak.sequence_bytes else ")"),
-            substituted=f"{tokens:,} · {peak.residual_bytes:,} + max({tokens:,} · "
-            f"{peak.widest_bytes:,.0f}, {sequences:,} · {peak.logits_bytes:,}"
-            + (f", {sequences:,} · {peak.sequence_bytes:,.0f})" if peak.sequence_bytes else ")"),
-            value=int(peak.bytes(tokens, sequences)),
-            unit="bytes",
-            terms=(
-                Term(label="residual stream", value=peak.residual_bytes * tokens),
-                Term(label=f"widest operation: {peak.widest}", value=peak.widest_bytes * tokens),
-                Term(label="logits with an fp32 copy", value=peak.logits_bytes * sequences),
-                *self._explain_sequences(sequences),
-            ),
-        )
-
-    def _explain_sequences(self, sequences: int) -> Iterable[Term]:
-        size = self.activations.sequence_bytes
-        if size:
-            yield Term(label="work on another sequence", value=size * sequences)
 
     def _explain_total(self, context: int, sequences: int) -> Explanation:
         use = self.use(context, sequences)

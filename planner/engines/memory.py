@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from planner.arrays import Numeric, maximum
 from planner.cost.memory import MemoryUse, explain_weights
+from planner.cost.memory_terms import explain_offloaded
 from planner.engines.allocation import Allocation
 from planner.explanation import Explanation, Term
 from planner.hardware import Runtime
@@ -199,6 +201,8 @@ class EngineMemory:
         explain: dict[str, Callable[[], Explanation]] = {
             "weights_bytes": self._explain_weights,
             "total_bytes": lambda: self._explain_total(context, sequences),
+            "offloaded_weights_bytes": partial(self._explain_offloaded, "the layers' weights"),
+            "offloaded_cache_bytes": partial(self._explain_offloaded, "the caches"),
         }
         if figure in explain:
             return explain[figure]()
@@ -212,6 +216,9 @@ class EngineMemory:
             return stored
         term = Term(label="what loading adds: padding, whole blocks, tables", value=added)
         return replace(stored, value=held, terms=(*stored.terms, term))
+
+    def _explain_offloaded(self, part: str) -> Explanation:
+        return explain_offloaded(part, 0, "nothing is offloaded", self.execution.offload)
 
     def _explain_item(self, figure: str, context: int, sequences: int) -> Explanation:
         allocation = self.allocation
@@ -254,5 +261,7 @@ _MEANING = {
     "activations_bytes": "The most that one step takes beside weights and caches.",
     "runtime_bytes": "What a process takes outside weights, caches, activations and graphs.",
     "graphs_bytes": "What captured graphs take.",
+    "offloaded_weights_bytes": "Weights outside the device: none but by the engine's own flags.",
+    "offloaded_cache_bytes": "Caches outside the device: none but by the engine's own flags.",
     "reserve_bytes": "What the engine leaves alone on the device.",
 }

@@ -61,6 +61,7 @@ def read_checkpoint(
         return Checkpoint(dtype=base)
     section = _section(holder)
     if section is None:
+        holder.require("expert_dtype", None)
         return Checkpoint(dtype=base)
     brought = brought_cache(section)
     return replace(apply(read_method(section, holder), model, base, section), cache=brought)

@@ -20,7 +20,7 @@ Kind = Literal[
     "compressed_attention_decode", "state_space_prefill", "state_space_decode",
     "short_convolution_prefill", "short_convolution_decode", "long_convolution_prefill",
     "long_convolution_decode", "elementwise", "embedding", "all_reduce",
-    "all_to_all", "send_recv", "memory_copy",
+    "all_to_all", "send_recv", "host_copy",
 ]  # fmt: skip
 
 

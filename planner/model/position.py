@@ -360,4 +360,5 @@ class Positions:
             return "Positions do not end, but the model was not trained on such lengths."
         if context <= reach:
             return f"The scaling reaches {reach:,} tokens, but the configuration declares fewer."
-        return "Angles appear that training never showed; quality falls off without a scaling."
+        how = "beyond its scaling" if reach else "without a scaling"
+        return f"Angles appear that training never showed; quality falls off {how}."

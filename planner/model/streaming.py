@@ -122,7 +122,7 @@ def _copy(
 ) -> tuple[str, Operation, int]:
     copy = Operation(
         name=name,
-        kind="memory_copy",
+        kind="host_copy",
         precision=execution.stream.precision,
         input_bytes=0 if inward else size,
         output_bytes=size if inward else 0,

@@ -174,9 +174,15 @@ def _computed(claim: Claim, card: dict[str, Any]) -> None:
             if terms:
                 st.markdown(table(["part", "value", "how"], terms, right=(1,)))
         st.caption(f"`planner claims {claim.id}`")
-    loose = ", ".join(each["name"] for each in card["quoted"] if not each["verified"])
+    loose = "; ".join(_quoted(each) for each in card["quoted"] if not each["verified"])
     if loose:
         st.caption(f"Quoted, not re-read in its source: {plain(loose)}.")
     cited = explained.sources(tuple(each["id"] for each in card["sources"]), PUBLICATIONS)
     if cited:
         st.caption(f"Sources: {cited}")
+
+
+def _quoted(figure: dict[str, Any]) -> str:
+    """What was measured, with its value."""
+    unit = "" if figure["unit"] == "1" else f" {figure['unit']}"
+    return f"{figure['note']}: {figure['value']:g}{unit}"

@@ -200,6 +200,13 @@ FIELDS: Mapping[str, Field] = {
             f"activations. {DEFAULT_STEP_TOKENS:,} without an engine. {_TOKENS}",
         ),
         Field(
+            key="cfg",
+            label="Configuration code",
+            flag="cfg",
+            default="",
+            help="The uploaded config.json, compressed; this is how a share link carries it.",
+        ),
+        Field(
             key="e",
             label="Engine",
             flag="--engine",
@@ -228,13 +235,6 @@ FIELDS: Mapping[str, Field] = {
             flag="--max-num-seqs",
             default="",
             help="Most sequences that the engine runs in one step.",
-        ),
-        Field(
-            key="cfg",
-            label="Configuration code",
-            flag="cfg",
-            default="",
-            help="The uploaded config.json, compressed; this is how a share link carries it.",
         ),
     )
 }

@@ -23,7 +23,9 @@ def test_largest_finds_the_last_that_fits(edge: int, most: int) -> None:
 def test_memory_grows_with_context_and_sequences(
     name: str, context: int, sequences: int, data: st.DataObject
 ) -> None:
-    memory = resolve(Scenario(model=load_model(name), hardware=load_hardware("h100-sxm"))).memory
+    layout = data.draw(st.sampled_from(({}, {"pp": 2}, {"cp": 4}, {"pp": 2, "cp": 2})))
+    hardware = load_hardware("8x-h100-sxm")
+    memory = resolve(Scenario(model=load_model(name), hardware=hardware, **layout)).memory
     here = memory.use(context, sequences).total_bytes
     more_context = context + data.draw(st.integers(0, 10_000))
     more_sequences = sequences + data.draw(st.integers(0, 100))

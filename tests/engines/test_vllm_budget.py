@@ -92,6 +92,12 @@ def test_fewer_sequences_free_what_the_sampler_takes() -> None:
     assert few.peak_bytes < many.peak_bytes / 2
 
 
+def test_samplers_shrank_twice() -> None:
+    sorting, cutting, drawing = (run_of("llama-3.1-8b", minor=minor) for minor in (11, 19, 29))
+    assert sorting.sampler_bytes > 2 * cutting.sampler_bytes
+    assert cutting.sampler_bytes - drawing.sampler_bytes == 1024 * 128256 * 4
+
+
 def test_more_ranks_shrink_the_step_but_not_the_sampler() -> None:
     one, four = run_of("llama-3.1-8b"), run_of("llama-3.1-8b", tp=4)
     assert four.forward_bytes < one.forward_bytes

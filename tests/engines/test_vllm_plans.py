@@ -11,10 +11,9 @@ from typing import Any
 
 import pytest
 
-from planner import EngineSettings, PlannerError, Scenario, load_hardware, plan
+from planner import EngineSettings, PlannerError, Scenario, load_hardware, load_model, plan
 from planner.engines.allocation import Allocation
 from planner.importers.huggingface import import_config
-from planner.importers.reading import read_json
 from planner.model import Model
 from planner.plan import Plan
 
@@ -31,7 +30,7 @@ class Case:
     """What went into the engine's planner, and what came out."""
 
     said: Mapping[str, Any]
-    config: Mapping[str, Any]
+    config: Mapping[str, Any] | str
 
     def __str__(self) -> str:
         """Return what sets the case apart."""
@@ -47,9 +46,21 @@ def committed() -> list[Case]:
     return [Case(said, data["configs"][said["model"]]) for said in data["cases"]]
 
 
+def model(case: Case) -> Model:
+    """From the content of a configuration, or from its file."""
+    if isinstance(case.config, str):
+        return from_file(case.config)
+    return from_content(case.said["model"], json.dumps(case.config))
+
+
 @cache
-def model(name: str, config: str) -> Model:
+def from_content(name: str, config: str) -> Model:
     return import_config(json.loads(config), where=f"{name}.json")
+
+
+@cache
+def from_file(path: str) -> Model:
+    return load_model(path)
 
 
 def answer(case: Case, **changed: Any) -> Plan:
@@ -57,7 +68,7 @@ def answer(case: Case, **changed: Any) -> Plan:
     devices = said["tp"] * said.get("pp", 1)
     return plan(
         Scenario(
-            model=model(said["model"], json.dumps(case.config)),
+            model=model(case),
             hardware=replace(load_hardware(DEVICES[said["sm"]]), devices=devices),
             tp=said["tp"],
             pp=said.get("pp", 1),
@@ -119,7 +130,7 @@ def _miss(folder: Path, entry: Mapping[str, Any]) -> str:
         said["reported_tokens"] = entry["gpu_kv_cache_size_tokens"]
         said["max_concurrency"] = entry["max_concurrency"]
     try:
-        return wrong(Case(said, read_json(folder / inputs["config"])))
+        return wrong(Case(said, str(folder / inputs["config"])))
     except PlannerError as error:
         return f"{entry['id']}: {error}"
 

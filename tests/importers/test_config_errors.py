@@ -56,13 +56,16 @@ def test_two_names_of_one_figure_must_agree(llama: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("field", ["new_idea", "attn_output_gate", "use_latent_cache"])
-def test_a_field_nobody_reviewed_is_named(llama: dict[str, Any], field: str) -> None:
-    text = refuse({**llama, field: 1}, UnsupportedConfigError)
+@pytest.mark.parametrize("value", [{"depth": 1}, [{"depth": 1}]])
+def test_a_section_nobody_reviewed_is_named(
+    llama: dict[str, Any], field: str, value: object
+) -> None:
+    text = refuse({**llama, field: value}, UnsupportedConfigError)
     assert f"may change bytes or FLOP: {field}." in text
 
 
-@pytest.mark.parametrize("value", [False, 0, "", [], {}, 1e-5, 0.5])
-def test_a_field_nobody_reviewed_that_is_off_is_named_in_a_warning(
+@pytest.mark.parametrize("value", [1, True, False, 0, "wide", "", [1, 2], [], {}, 1e-5])
+def test_a_field_nobody_reviewed_is_named_in_a_warning(
     llama: dict[str, Any], value: object
 ) -> None:
     model = import_config({**llama, "new_idea": value}, where="config.json")
@@ -71,13 +74,31 @@ def test_a_field_nobody_reviewed_that_is_off_is_named_in_a_warning(
     assert "new_idea" in warning
 
 
+@pytest.mark.parametrize(
+    "field", ["memory_slots", "num_memories", "side_dim", "second_hidden_size"]
+)
+def test_a_size_nobody_reviewed_is_refused(llama: dict[str, Any], field: str) -> None:
+    assert field in refuse({**llama, field: 2}, UnsupportedConfigError)
+    assert field in import_config({**llama, field: 1}, where="config.json").warnings[-1]
+
+
+def test_a_null_says_nothing(llama: dict[str, Any]) -> None:
+    assert not import_config({**llama, "new_idea": None}, where="config.json").warnings
+
+
 def test_many_unknown_fields_stay_one_paragraph(llama: dict[str, Any]) -> None:
-    text = refuse({**llama, **{f"field_{i}": i for i in range(10_000)}}, UnsupportedConfigError)
-    assert "and 9987 more" in text
+    more = {f"field_{i}": i for i in range(10_000)}
+    (warning,) = import_config({**llama, **more}, where="config.json").warnings
+    assert "and 9988 more" in warning
+    sections = {name: {"size": value} for name, value in more.items()}
+    assert "and 9988 more" in refuse({**llama, **sections}, UnsupportedConfigError)
 
 
 def test_hostile_field_names_are_printable(llama: dict[str, Any]) -> None:
-    text = refuse({**llama, "a\n\x1b[31m\ud800" + "x" * 10_000: 1}, UnsupportedConfigError)
+    name = "a\n\x1b[31m\ud800" + "x" * 10_000
+    (warning,) = import_config({**llama, name: 1}, where="config.json").warnings
+    assert warning.isprintable()
+    text = refuse({**llama, name: {"size": 1}}, UnsupportedConfigError)
     assert text.isprintable()
 
 
@@ -161,7 +182,8 @@ def test_an_unknown_scaling_or_field_of_one_is_named(llama: dict[str, Any]) -> N
     text = refuse({**llama, "rope_scaling": {"type": "spiral"}}, UnsupportedConfigError)
     assert "rope_scaling.type" in text
     odd = {"type": "linear", "factor": 2.0, "spiral": 1}
-    assert "rope_scaling.spiral" in refuse({**llama, "rope_scaling": odd}, UnsupportedConfigError)
+    (warning,) = import_config({**llama, "rope_scaling": odd}, where="config.json").warnings
+    assert "rope_scaling.spiral" in warning
 
 
 # --- storage ---
@@ -191,7 +213,7 @@ def test_quantisation_that_is_not_modelled(
 
 def test_an_unknown_field_of_the_quantisation_is_named(llama: dict[str, Any]) -> None:
     config = {**llama, "quantization_config": {"quant_method": "mxfp4", "twist": 1}}
-    assert "quantization_config.twist" in refuse(config, UnsupportedConfigError)
+    assert "quantization_config.twist" in import_config(config, where="c").warnings[-1]
 
 
 def test_a_silent_file_is_planned_in_bf16_with_a_warning(llama: dict[str, Any]) -> None:

@@ -114,8 +114,8 @@ def test_a_layer_without_parts_is_none() -> None:
     with pytest.raises(SpecError, match="one entry for each of the 3 layers"):
         load("Llama-3_3-Nemotron-Super-49B-v1", num_hidden_layers=3, block_configs=blocks)
     new = {"attention": {"n_heads_in_group": 8, "new_idea": 1}, "ffn": {"no_op": True}}
-    with pytest.raises(UnsupportedConfigError, match=r"block_configs\[0\]\.attention\.new_idea"):
-        load("Llama-3_3-Nemotron-Super-49B-v1", num_hidden_layers=1, block_configs=[new])
+    odd = load("Llama-3_3-Nemotron-Super-49B-v1", num_hidden_layers=1, block_configs=[new])
+    assert "block_configs[0].attention.new_idea" in odd.warnings[-1]
 
 
 # --- widths and biases ---
@@ -279,7 +279,9 @@ def test_layers_for_further_tokens_are_named() -> None:
 
 
 def test_figures_that_a_file_leaves_to_its_class_are_named() -> None:
-    (warning,) = (w for w in load("llava-1.5-7b-hf").warnings if "LlamaConfig" in w)
+    (warning,) = (
+        w for w in load("llava-1.5-7b-hf").warnings if "leaves out" in w and "text_config" in w
+    )
     assert "hidden_size" in warning
     assert "max_position_embeddings" not in warning
 
@@ -295,8 +297,7 @@ def test_a_tower_of_another_kind_is_refused() -> None:
 
 def test_an_unknown_field_of_a_tower_is_named() -> None:
     vision = {**BY_NAME["gemma-3-4b-it"]["vision_config"], "second_sight": True}
-    with pytest.raises(UnsupportedConfigError, match=r"vision_config\.second_sight"):
-        load("gemma-3-4b-it", vision_config=vision)
+    assert "vision_config.second_sight" in load("gemma-3-4b-it", vision_config=vision).warnings[-1]
 
 
 def test_a_text_model_without_towers() -> None:

@@ -154,6 +154,8 @@ def test_more_ranks_never_hold_more_each(name: str, tp: int, pp: int, times: int
         check_layout(model, many)
     except LayoutError:
         return
+    if any(section.beyond == "copy" and section.units % many.tp for _, section in model.sections):
+        return  # A tower that ranks do not divide is on every rank, as its sections say.
     for stage in pipeline_stages(model, few.pp):
         sizes = [stage.weights_bytes(half(), layout=layout) for layout in (few, many)]
         assert sizes[1] <= sizes[0]
@@ -175,6 +177,27 @@ def test_layers_are_dealt_as_vllm_deals_them(
 ) -> None:
     """Stages of vLLM 0.33.0 for models of as many layers; the last by its rule."""
     assert layers_per_stage(layers, pp) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "layout", "printed"),
+    [
+        ("llama-3.1-8b", Layout(pp=2), (7.51, 7.51)),
+        ("llama-3.1-8b", Layout(pp=4), (4.26, 3.28, 3.28, 4.26)),
+        ("qwen3-30b-a3b", Layout(tp=1, dp=4, attention_dp=4, ep=4), (16.39,)),
+    ],
+)
+def test_ranks_hold_what_engines_print(
+    name: str, layout: Layout, printed: tuple[float, ...]
+) -> None:
+    """GiB of weights per device, with buffers that engines add to them.
+
+    vLLM 0.19.0, logs of github.com/llm-d-incubation/llm-d-planner pull request 205; SGLang,
+    github.com/sgl-project/sglang pull request 17392 (``--tp 4 --dp 4 --ep 4``, attention apart).
+    """
+    stages = pipeline_stages(load_model(name), layout.pp)
+    held = [stage.weights_bytes(half(), layout=layout) / 2**30 for stage in stages]
+    assert held == pytest.approx(printed, rel=0.01)
 
 
 @given(st.integers(1, 200), st.data())

@@ -51,7 +51,7 @@ def test_a_tied_head_is_stored_once_and_multiplied_once() -> None:
 @pytest.mark.parametrize("tp", [1, 2, 4, 8, 16])
 def test_latents_are_not_divided_over_ranks(tp: int) -> None:
     model = load_model("deepseek-v3")
-    assert model.cache_bytes_per_token(half(Layout(tp=tp)), tp=tp) == 70_272
+    assert model.cache_bytes_per_token(half(), layout=Layout(tp=tp)) == 70_272
 
 
 def test_sparse_latents_and_their_index_in_fp8() -> None:
@@ -83,7 +83,8 @@ def test_scout_at_a_million_tokens() -> None:
 
 def test_a_key_value_head_is_copied_where_ranks_outnumber_it() -> None:
     model = load_model("llama-3.1-8b")
-    sizes = [model.cache_bytes_per_token(half(Layout(tp=tp)), tp=tp) for tp in (1, 8, 16, 32)]
+    layouts = [Layout(tp=tp) for tp in (1, 8, 16, 32)]
+    sizes = [model.cache_bytes_per_token(half(), layout=layout) for layout in layouts]
     assert sizes == [131_072, 16_384, 16_384, 16_384]
 
 

@@ -35,7 +35,7 @@ def machine(at: int) -> StepTable:
     deployment = resolve(Scenario(model=model, hardware=hardware, tp=hardware.devices))
     return tabulate(
         lambda step: (
-            step_cost(model, step, deployment.execution, hardware.device, deployment.link).floor_s
+            step_cost(model, step, deployment.execution, hardware.device, deployment.links).floor_s
         ),
         max_batch=256,
         max_step_tokens=8192,

@@ -12,8 +12,10 @@ from planner.ui.fields import FIELDS
 from planner.ui.link import MOST_CODE_CHARACTERS, pack, unpack
 from planner.ui.state import changed, share_query
 
-KEYS = ["m", "d", "n", "tp", "w", "kv", "ctx", "s", "isl", "osl", "dp",
-        "pp", "ep", "cp", "dcp", "adp", "ow", "oc", "a", "mbt", "cfg"]  # fmt: skip
+KEYS = [
+    "m", "d", "n", "tp", "w", "kv", "ctx", "s", "isl", "osl", "dp", "pp", "ep", "cp", "dcp", "adp",
+    "ow", "oc", "a", "mbt", "cfg", "e", "u", "mml", "mns",
+]  # fmt: skip
 EVERYTHING = {
     "m": "llama-3.1-8b",
     "d": "h200-sxm",
@@ -38,19 +40,33 @@ EVERYTHING = {
 }
 
 
+ENGINE = {
+    "m": "llama-3.1-8b",
+    "d": "h200-sxm",
+    "n": "1",
+    "ctx": "64k",
+    "s": "128",
+    "e": "vllm@0.33.0",
+    "u": "0.9",
+    "mml": "128k",
+    "mns": "256",
+}
+
+
 def test_the_keys_are_public() -> None:
     """Links that people keep rest on these names; a new key is added, none is renamed."""
     assert list(FIELDS) == KEYS
 
 
-def test_a_link_restores_every_input(open_app: Any) -> None:
-    app = open_app(**EVERYTHING)
+@pytest.mark.parametrize("given", [EVERYTHING, ENGINE])
+def test_a_link_restores_every_input(open_app: Any, given: dict[str, str]) -> None:
+    app = open_app(**given)
     assert not app.sidebar.error
     link = next(code.value for code in app.code if code.value.startswith("?m="))
     query = dict(parse_qsl(link.removeprefix("?")))
-    assert query == EVERYTHING
+    assert query == given
     there = open_app(**query)
-    assert {key: there.session_state[key] for key in EVERYTHING} == EVERYTHING
+    assert {key: there.session_state[key] for key in given} == given
     first, second = app.session_state["_last_answer"][0], there.session_state["_last_answer"][0]
     assert first.to_dict() == second.to_dict()
 

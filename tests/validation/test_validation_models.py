@@ -152,7 +152,7 @@ def test_every_model_of_the_catalog() -> None:
         held = sum(each.numel() * each.element_size() for each in made)
         assert held == 2 * model.cache_bytes(3000, execution), name
         caches += 1
-    assert decoders > 0.9 * len(model_ids())
+    assert decoders > 0.75 * len(model_ids())
     assert all(" yet: " in reason for reason in reasons)
     assert caches > 0.9 * len(model_ids())
 

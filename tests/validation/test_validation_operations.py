@@ -119,7 +119,7 @@ def test_streams() -> None:
 @pytest.mark.parametrize(
     ("kind", "shape", "reason"),
     [
-        ("knitting", {"ranks": 2, "message_bytes": 8}, "no model of this kind yet"),
+        ("sampling", {"tokens": 8}, "no model of this kind yet"),
         ("state_space_decode", STATE | {"variant": "rwkv9"}, "no model of this state space yet"),
         ("all_reduce", {"ranks": 16, "message_bytes": 8, "nodes": 2}, "several nodes"),
     ],

@@ -252,4 +252,5 @@ def test_two_ranks(tmp_path: Path) -> None:
     assert reduced.prediction is not None
     assert reduced.prediction.bound == "communication"
     gathered = next(row for row in record.rows if row.kind == "all_gather")
-    assert gathered.unpredicted == "no model of this kind yet"
+    assert gathered.prediction is not None
+    assert gathered.prediction.bound == "communication"

@@ -216,7 +216,7 @@ def _taken_items(rank: Rank, limits: Limits, *, graphs_inside: bool) -> tuple[Li
             -run.peak_bytes,
             f"{format_bytes(run.kept_bytes)} kept + max({limits.step_tokens:,} tokens through "
             f"{run.widest}: {format_bytes(run.forward_bytes)}, {rows:,} rows sampled: "
-            f"{format_bytes(run.sampler_bytes)})",
+            f"{format_bytes(run.sampler_bytes)}{_tower_words(run)})",
             source="vllm-profile-run",
         ),
         _item(
@@ -231,6 +231,10 @@ def _taken_items(rank: Rank, limits: Limits, *, graphs_inside: bool) -> tuple[Li
             versions="inside the budget from 0.21 on",
         ),
     )  # fmt: skip
+
+
+def _tower_words(run: ProfileRun) -> str:
+    return f", the tower at work: {format_bytes(run.tower_bytes)}" if run.tower_bytes else ""
 
 
 def _item(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from planner.engines.version import Version
-from planner.engines.vllm.versions import KEPT_WORKSPACE, ROW_SAMPLER, V1
+from planner.engines.vllm.tower_run import tower_run
+from planner.engines.vllm.versions import KEPT_WORKSPACE, ROW_SAMPLER, V1, V2_RUNNER
 from planner.hardware import Device
 from planner.model import Execution, Model, Step
 from planner.model.operation import Operation
@@ -14,6 +15,8 @@ from planner.units import MIB
 _FP32 = 4
 _SAMPLED = 8
 """Bytes of a logit's probability and of the noise that a token is drawn with."""
+_SAMPLED_AT_ONCE = 4
+"""Bytes of a logit's probability, where noise is made on the way."""
 _SORTED = 32
 """Bytes of a sorted logit: value and 64-bit index, twice over while they are sorted, and what
 top-p makes of them."""
@@ -34,21 +37,24 @@ class ProfileRun:
         The widest moment of the model's own step. [bytes]
     sampler_bytes : int
         Hidden states, logits and what the sampler makes of them. [bytes]
+    tower_bytes : int
+        The widest moment of a tower; 0 without one. [bytes]
     kept_bytes : int
-        Workspaces and inputs that stay through both. [bytes]
+        Workspaces and inputs that stay through all of them. [bytes]
     widest : str
         The operation of the widest moment.
     """
 
     forward_bytes: int
     sampler_bytes: int
+    tower_bytes: int
     kept_bytes: int
     widest: str
 
     @property
     def peak_bytes(self) -> int:
-        """The higher of the two moments, and what stays. [bytes]."""
-        return self.kept_bytes + max(self.forward_bytes, self.sampler_bytes)
+        """The highest of the moments, and what stays. [bytes]."""
+        return self.kept_bytes + max(self.forward_bytes, self.sampler_bytes, self.tower_bytes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +95,7 @@ def profile_run(model: Model, conditions: Conditions, *, stages: int = 1) -> Pro
     Returns
     -------
     ProfileRun
-        Its two moments and what stays through both.
+        Its moments and what stays through all of them.
 
     Raises
     ------
@@ -120,12 +126,14 @@ def profile_run(model: Model, conditions: Conditions, *, stages: int = 1) -> Pro
     stream = conditions.tokens * model.hidden * conditions.execution.stream_bytes
     handed = 2 * stream if stages > 1 else 0
     widest, name, experts = _forward(model, conditions)
+    tower = tower_run(model, conditions.execution, conditions.tokens)
     kept_experts = experts if _keeps_workspace(model, conditions) else 0
     moment = _GRAPH_STREAMS * stream + int(widest) + experts - kept_experts
     return ProfileRun(
         forward_bytes=moment,
         sampler_bytes=_sampler_bytes(model, conditions) + stream,
-        kept_bytes=_LIBRARY_BYTES + handed + kept_experts + _tower_bytes(model, conditions),
+        tower_bytes=tower.working_bytes,
+        kept_bytes=_LIBRARY_BYTES + handed + kept_experts + tower.kept_bytes,
         widest=name,
     )
 
@@ -175,12 +183,6 @@ def _sampler_bytes(model: Model, conditions: Conditions) -> int:
     hidden = rows * model.hidden * stored
     if conditions.version < ROW_SAMPLER:
         return hidden + rows * vocabulary * (logit + _SORTED)
+    drawn = _SAMPLED if conditions.version < V2_RUNNER else _SAMPLED_AT_ONCE
     buffers = min(conditions.device.multiprocessors or rows, rows)
-    return hidden + rows * vocabulary * (logit + _SAMPLED) + buffers * vocabulary * _FP32
-
-
-def _tower_bytes(model: Model, conditions: Conditions) -> int:
-    """Return the outputs of a tower for as many tokens as a step has; they are kept."""
-    if not model.towers:
-        return 0
-    return conditions.tokens * model.hidden * conditions.execution.stream_bytes
+    return hidden + rows * vocabulary * (logit + drawn) + buffers * vocabulary * _FP32

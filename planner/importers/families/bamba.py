@@ -51,7 +51,7 @@ def read(config: Config) -> Architecture:
         output_bias=bias,
         rotary_dim=rotated_dim(config, heads.dim, "attn_rotary_emb_fraction", default=_ROTATED),
     )
-    config.ignore("attn_rotary_emb", "z_loss_coefficient")
+    config.ignore("attn_rotary_emb", "mamba_dt_rank", "z_loss_coefficient")
     mixer = read_mamba2(config, hidden)
     feed_forward = Dense(
         hidden=hidden,

@@ -18,7 +18,7 @@ from planner.model.bounds import MOST_LAYERS
 from planner.model.feed_forward import Dense, MixtureOfExperts
 from planner.model.part import Part
 
-_OTHER_TASKS = (
+OTHER_TASKS = (
     "add_classification_head", "anyres_pooling_size", "anyres_vit_max_image_size",
     "anyres_vit_two_views", "class_num", "dense_list", "im_end_id",
     "im_newline_id", "im_start_id", "mask_init_id", "num_media_embeds",
@@ -64,7 +64,7 @@ def read(config: Config) -> Architecture:
     config.require("norm_type", "rms", "hf_rms", "fused")
     config.require("use_rotary_pos_emb", True)
     config.require("position_embedding_xdrope", False)
-    config.ignore(*_OTHER_TASKS, *_ROUTING)
+    config.ignore(*OTHER_TASKS, *_ROUTING)
     for name in ("kv_lora_rank", "q_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim"):
         config.require(name, None)
     config.require("v_head_dim", None)

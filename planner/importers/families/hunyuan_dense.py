@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from planner.importers.config import Config
 from planner.importers.dense_decoder import read_dense_decoder
+from planner.importers.families.hunyuan import OTHER_TASKS
 from planner.importers.registry import Architecture, family
 
 
@@ -28,5 +29,6 @@ def read_hunyuan(config: Config) -> Architecture:
     """
     config.require("use_qk_norm", True)
     config.require("use_cla", False)
+    config.ignore("cla_share_factor", "norm_type", "use_rotary_pos_emb", *OTHER_TASKS)
     bias = config.flag("attention_bias", False)
     return read_dense_decoder(config, qkv_bias=bias, output_bias=bias, qk_norm="head")

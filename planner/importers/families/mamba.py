@@ -37,15 +37,14 @@ def read(config: Config) -> Architecture:
     Raises
     ------
     SpecError
-        A figure is missing or unusable, or two of them contradict each other.
+        A figure is missing or unusable.
     """
     hidden = read_hidden(config)
     config.ignore(*TIME_STEPS, "mixer_rms_eps")
     config.require("rms_norm", True)
     config.require("layer_types", None, ["linear_attention"] * read_layers(config))
-    inner = hidden * config.size("expand", default=_EXPANSION)
-    if config.size("intermediate_size", "d_inner", default=inner) != inner:
-        config.refuse("intermediate_size", f"{inner:,}, as expand and hidden_size say")
+    expanded = hidden * config.size("expand", default=_EXPANSION)
+    inner = config.size("intermediate_size", "d_inner", default=expanded)
     mixer = Mamba1(
         hidden=hidden,
         inner=inner,

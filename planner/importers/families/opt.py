@@ -43,6 +43,7 @@ def read(config: Config) -> Architecture:
     hidden = read_hidden(config)
     width = config.optional_size("word_embed_proj_dim") or hidden
     rows = config.size("vocab_size")
+    config.ignore("output_projection")
     positions = config.size("max_position_embeddings")
     norm_first = config.flag("do_layer_norm_before", True)
     final_norm = not config.flag("_remove_final_layer_norm", False) and norm_first
