@@ -1,11 +1,10 @@
 """The command line: results to stdout, messages to stderr, exit codes as documented.
 
-0 fine · 1 internal error · 2 bad input · 3 does not fit.
+0 fine · 1 internal error · 2 bad input · 3 does not fit · 4 objective not met.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -15,10 +14,13 @@ from typing import Any, NoReturn
 
 import click
 
-from planner.errors import ScenarioError
 from planner.exits import BAD_INPUT, DOES_NOT_FIT, OK, run_group
+from planner.output import as_json as _json
+from planner.output import write_file as _write_file
+from planner.output import write_text as _write
 from planner.scenario_options import scenario_of as _scenario
 from planner.scenario_options import scenario_options as _scenario_options
+from planner.service_cli import COMMANDS, sweep_command_of
 from planner.units import parse_count
 from planner.version import __version__
 
@@ -40,27 +42,6 @@ def _plan(options: Mapping[str, Any]) -> Any:
     from planner import plan
 
     return plan(_scenario(options))
-
-
-def _write(text: str, output: str | None) -> None:
-    if output is None:
-        click.echo(text)
-        return
-    _write_file(output, (text + "\n").encode())
-
-
-def _write_file(output: str, content: bytes) -> None:
-    try:
-        Path(output).write_bytes(content)
-    except OSError as error:
-        raise ScenarioError(
-            f"cannot be written: {error.strerror}", where="-o", got=output
-        ) from error
-    click.echo(f"wrote {output}", err=True)
-
-
-def _json(data: object) -> str:
-    return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -294,6 +275,11 @@ def ui_command(port: str, address: str) -> NoReturn:
     command += ["--server.address", address, "--server.port", str(number)]
     sys.stdout.flush()
     os.execv(sys.executable, command)
+
+
+for _command in COMMANDS:
+    cli.add_command(_command)
+cli.add_command(sweep_command_of(_scenario_options, _scenario))
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

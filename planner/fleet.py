@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from planner.service import Service
+from planner.serving.capacity import ReplicaCapacity
 from planner.serving.economics import energy, token_cost
+from planner.serving.launch import Launch
 from planner.serving.objectives import MEETS, REASONS
-from planner.serving.outcome import Outcome
 from planner.serving.search import best_of_each
-from planner.serving.simulator import Runner, one_by_one
 from planner.serving.stability import (
     BreakPoint,
     Shifted,
@@ -21,40 +21,15 @@ from planner.serving.stability import (
     leaders,
     sensitivity,
 )
+from planner.trials import Trial, try_in_order
 from planner.version import SCHEMA_VERSION, __version__
 
-MOST_TRIALS = 24
 ASSUMPTIONS = (
-    "Step times are floors: every operation at the peak of its device. A real fleet is larger.",
     "Requests reach replicas at random; one replica at its part of the load stands for all.",
     "The closed form ranks by means over requests; the winner is the first by cost that holds the "
     "objectives in simulation at the stated percentile.",
-    "Caches are counted between half and twice the mean resident length; no engine's reserves.",
+    "Caches are counted between half and twice the mean resident length.",
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
-    """One candidate that was simulated.
-
-    Parameters
-    ----------
-    place : int
-        Which of the candidates.
-    outcome : Outcome
-        What the simulation found.
-    missed : dict
-        Figure of each objective that is missed at the percentile. [s]
-    """
-
-    place: int
-    outcome: Outcome
-    missed: dict[str, float]
-
-    @property
-    def holds(self) -> bool:
-        """Whether every objective holds."""
-        return not self.missed and not self.outcome.overloaded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +40,6 @@ class Fleet:
     ----------
     service : Service
         Candidates in closed form.
-    runner : callable
-        Runs simulations.
     requests : int
         Requests of each simulation. [1]
     seed : int
@@ -74,48 +47,13 @@ class Fleet:
     """
 
     service: Service
-    runner: Runner = one_by_one
     requests: int = 4000
     seed: int = 0
 
     @cached_property
     def trials(self) -> tuple[Trial, ...]:
         """Candidates simulated in the order of cost, until one holds."""
-        candidates = self.service.candidates
-        found: list[Trial] = []
-        failed: dict[tuple[int, int, int], int] = {}
-        for at in candidates.best_order():
-            place = int(at)
-            if candidates.reason[place] != MEETS or len(found) == MOST_TRIALS:
-                break
-            kind = (
-                int(candidates.deployable[place]),
-                int(candidates.max_num_seqs[place]),
-                int(candidates.max_num_batched_tokens[place]),
-            )
-            if failed.get(kind, 0) >= candidates.replicas[place]:
-                continue
-            trial = self._trial(place)
-            found.append(trial)
-            if trial.holds:
-                break
-            failed[kind] = int(candidates.replicas[place])
-        return tuple(found)
-
-    def _trial(self, place: int) -> Trial:
-        outcome = self.service.simulated(
-            place, requests=self.requests, seed=self.seed, runner=self.runner
-        )
-        objectives = self.service.question.objectives
-        figures = {
-            name: outcome.percentile(name, objectives.percent) for name in objectives.bounds()
-        }
-        missed = {
-            name: figures[name]
-            for name, most in objectives.bounds().items()
-            if figures[name] > most
-        }
-        return Trial(place=place, outcome=outcome, missed=missed)
+        return try_in_order(self.service, requests=self.requests, seed=self.seed)
 
     @property
     def chosen(self) -> Trial | None:
@@ -194,9 +132,10 @@ class Fleet:
             What to deploy, or what cannot be had.
         """
         row = self.row(self.shown)
-        fleet = f"{row['devices']:,} devices: {row['replicas']:,} × {row['deployable']}"
+        devices = f"{row['devices']:,} device{'s' if row['devices'] > 1 else ''}"
+        fleet = f"{devices}, {row['replicas']:,} × {row['deployable']},"
         if self.met:
-            return f"{fleet} bear {self.service.rate_per_s:,.3g} requests/s within all objectives."
+            return f"{fleet} for {self.service.rate_per_s:,.3g} requests/s, all objectives held."
         missed = [
             f"{each['objective'].removesuffix('_s').upper()} of {each['asked_s']:.4g} s is missed"
             + (
@@ -207,7 +146,7 @@ class Fleet:
             for each in self.unmet()
         ]
         why = "; ".join(missed) or "the load exceeds what the fleet bears"
-        return f"Nothing meets the objectives. {why} ({fleet})."
+        return f"Nothing meets the objectives. {why} (Tried: {fleet.rstrip(',')}.)"
 
     def row(self, place: int) -> dict[str, Any]:
         """Return one candidate as plain data.
@@ -282,6 +221,25 @@ class Fleet:
         what = "" if self.service.search.priced else " devices"
         return f"{unit} {more:.0%} more{what}" if more > 0 else "equal cost, more loaded"
 
+    def launch(self) -> Launch:
+        """Return what starts one replica of the shown fleet.
+
+        Returns
+        -------
+        Launch
+            Commands by engine.
+        """
+        row, model = self.row(self.shown), self.service.question.model
+        return Launch(
+            model=model.hf_id or model.id,
+            tp=row["tp"],
+            max_num_seqs=row["max_num_seqs"],
+            max_num_batched_tokens=row["max_num_batched_tokens"],
+            max_model_len=self.service.shape.longest_tokens,
+            weights=row["weights"],
+            kv_cache_dtype=row["kv_cache_dtype"],
+        )
+
     def economics(self, *, pue: float = 1.0) -> dict[str, Any]:
         """Return what the shown fleet costs and draws.
 
@@ -321,14 +279,25 @@ class Fleet:
 
     def _prefill_fraction(self) -> float:
         """Share of the time in which tokens are made that prompts take."""
-        service, candidates = self.service, self.service.candidates
-        deployable, settings, replicas = service.settings_of(self.shown)
-        batch = max(float(candidates.concurrency[self.shown]), 1.0)
-        decode_s = float(deployable.times.decode_time_s(batch, service.shape.resident_tokens))
-        rate = service.rate_per_s / replicas
-        decoding = min(rate * service.shape.decode_steps * decode_s / batch, 1.0)
-        busy = max(float(candidates.utilisation[self.shown]), decoding)
-        return float(np.clip(1 - decoding / busy, 0.0, 1.0))
+        deployable, settings, _ = self.service.settings_of(self.shown)
+        curve = ReplicaCapacity.of(deployable.times, self.service.shape, settings).held
+        flight = float(self.service.candidates.concurrency[self.shown])
+        batch = max(float(curve.batch_in_flight(flight)), 1.0)
+        decode_s = deployable.times.decode_time_s(batch, self.service.shape.resident_tokens)
+        decoding = self.service.shape.decode_steps * decode_s / batch
+        return float(np.clip(1 - curve.at("rate_per_s", batch) * decoding, 0.0, 1.0))
+
+    def assumptions(self) -> tuple[str, ...]:
+        """Return what the answer takes for granted."""
+        question = self.service.question
+        notes = self.service.settings_of(self.shown)[0].notes
+        pool = (
+            "Caches are contiguous and nothing is set aside for an engine."
+            if question.engine is None
+            else f"The pool for caches is that of {question.engine.engine}."
+        )
+        which = f"Objectives are held against the {question.confidence} of each step's time."
+        return (which, *notes, *ASSUMPTIONS, pool)
 
     def to_dict(self, *, pue: float = 1.0) -> dict[str, Any]:
         """Return the answer as plain data.
@@ -360,12 +329,13 @@ class Fleet:
             "fleet": self.row(self.shown),
             "simulation": None if trial is None else trial.outcome.to_dict(),
             "alternatives": self.alternatives(),
+            "launch": self.launch().commands(),
             "rejected": [asdict(each) for each in service.rejected],
             "economics": self.economics(pue=pue),
             "sensitivity": [asdict(each) for each in self.sensitivity],
             "break_points": [asdict(each) for each in self.break_points],
             "candidates_tried": len(service.candidates),
-            "assumptions": list(ASSUMPTIONS),
+            "assumptions": list(self.assumptions()),
         }
 
 
@@ -373,4 +343,4 @@ def _plain(value: Any) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-__all__ = ["ASSUMPTIONS", "Fleet", "Trial"]
+__all__ = ["ASSUMPTIONS", "Fleet"]

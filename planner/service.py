@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import product
 
-from planner.cost.memory import RankMemory
-from planner.cost.stage_memory import StageMemory
-from planner.deployment import Deployment, resolve
+from planner.deployment import resolve
+from planner.engines import EngineSettings
 from planner.errors import LayoutError, PrecisionError, ScenarioError
 from planner.hardware import Hardware
 from planner.model import Model
@@ -20,9 +20,10 @@ from planner.serving.load_shape import LoadShape, load_shape
 from planner.serving.objectives import Objectives
 from planner.serving.outcome import Outcome
 from planner.serving.replica import ReplicaSettings
+from planner.serving.runner import Runner, one_by_one
 from planner.serving.search import Candidates, Deployable, Search, SettingsSpace
-from planner.serving.simulator import Runner, one_by_one, simulate
-from planner.serving.site import BLOCK_TOKENS, Site
+from planner.serving.simulator import simulate
+from planner.serving.site import BLOCK_TOKENS, Confidence, Site
 from planner.serving.workload import Workload
 
 MOST_TP = 64
@@ -44,8 +45,15 @@ class ServiceQuestion:
         What must hold.
     weights, kv_cache_dtype : tuple of str or None
         Formats to choose from; None is the checkpoint's own.
-    tp : tuple of int
-        Tensor-parallel sizes to choose from; all that the model and one node admit without it.
+    tp, pp : tuple of int
+        Tensor-parallel sizes, all that the model and one node admit without them, and pipeline
+        stages to choose from. [1]
+    ep : tuple of int or None
+        Expert-parallel sizes to choose from; None cuts experts as everything else. [1]
+    engine : EngineSettings or None
+        The engine whose pool it is; caches are contiguous and nothing is set aside without one.
+    confidence : {"floor", "p10", "p50", "p90"}
+        Which seconds of steps must meet the objectives.
     space : SettingsSpace
         Engine settings to choose from.
     prices : dict
@@ -55,11 +63,15 @@ class ServiceQuestion:
     model: Model = field(repr=False)
     hardware: tuple[Hardware, ...]
     workload: Workload
-    objectives: Objectives = Objectives()
+    objectives: Objectives = field(default_factory=Objectives)
     weights: tuple[str | None, ...] = (None,)
     kv_cache_dtype: tuple[str | None, ...] = (None,)
     tp: tuple[int, ...] = ()
-    space: SettingsSpace = SettingsSpace()
+    pp: tuple[int, ...] = (1,)
+    ep: tuple[int | None, ...] = (None,)
+    engine: EngineSettings | None = None
+    confidence: Confidence = "p90"
+    space: SettingsSpace = field(default_factory=SettingsSpace)
     prices: dict[str, Price] = field(default_factory=dict, hash=False)
 
 
@@ -87,9 +99,12 @@ class Service:
     ----------
     question : ServiceQuestion
         The question.
+    runner : callable
+        Runs searches and simulations.
     """
 
     question: ServiceQuestion
+    runner: Runner = one_by_one
 
     @property
     def rate_per_s(self) -> float:
@@ -132,22 +147,42 @@ class Service:
     def _scenarios(self) -> Iterator[tuple[str, Scenario]]:
         question = self.question
         for hardware in question.hardware:
-            for tp in question.tp or self._sizes(hardware):
-                for weights in question.weights:
-                    for cache in question.kv_cache_dtype:
-                        formats = [weights or "as stored", cache or "cache as computed"]
-                        yield (
-                            f"{hardware.id} tp{tp} {', '.join(formats)}",
-                            Scenario(
-                                model=question.model,
-                                hardware=replace(hardware, devices=tp),
-                                tp=tp,
-                                dp=1,
-                                weights=weights,
-                                kv_cache_dtype=cache,
-                                context=max(self.shape.longest_tokens, 2),
-                            ),
-                        )
+            choices = product(
+                question.tp or self._sizes(hardware),
+                question.pp,
+                question.ep,
+                question.weights,
+                question.kv_cache_dtype,
+            )
+            for tp, pp, ep, weights, cache in choices:
+                layout = [f"tp{tp}", f"pp{pp}" if pp > 1 else None, f"ep{ep}" if ep else None]
+                formats = [weights, cache and f"cache {cache}"]
+                yield (
+                    " ".join(filter(None, [hardware.id, *layout, *formats])),
+                    Scenario(
+                        model=question.model,
+                        hardware=replace(hardware, devices=tp * pp),
+                        tp=tp,
+                        pp=pp,
+                        dp=1,
+                        ep=ep,
+                        weights=weights,
+                        kv_cache_dtype=cache,
+                        context=max(self.shape.longest_tokens, 2),
+                        max_num_batched_tokens=max(question.space.max_num_batched_tokens),
+                        engine=self._engine(),
+                    ),
+                )
+
+    def _engine(self) -> EngineSettings | None:
+        engine = self.question.engine
+        if engine is None:
+            return None
+        return replace(
+            engine,
+            max_num_seqs=max(self.question.space.max_num_seqs),
+            max_model_len=engine.max_model_len or self.shape.longest_tokens,
+        )
 
     def _sizes(self, hardware: Hardware) -> tuple[int, ...]:
         joined = hardware.scale_up
@@ -166,11 +201,11 @@ class Service:
             execution=deployment.execution,
             device=device,
             links=deployment.links,
-            memory=_only_stage(deployment),
+            memory=deployment.memory,
         )
         space, shape = self.question.space, self.shape
         slots, tokens = max(space.max_num_seqs), max(space.max_num_batched_tokens)
-        room = site.pool_bytes(max_num_seqs=slots, max_num_batched_tokens=tokens)
+        room = site.pool_bytes(max_num_seqs=slots)
         typical = max(int(shape.resident_tokens), 2)
         pool = site.pool(max(room, 0), short=max(typical // 2, 1), long=typical * 2)
         longest = shape.longest_tokens
@@ -188,11 +223,19 @@ class Service:
                 "device": device.id,
                 "hardware": scenario.hardware.id,
                 "tp": scenario.tp,
+                "pp": scenario.pp,
+                "ep": scenario.ep,
                 "weights": scenario.weights,
                 "kv_cache_dtype": scenario.kv_cache_dtype,
             },
-            devices=scenario.tp or 1,
-            times=site.step_table(max_batch=slots, max_step_tokens=tokens, max_context=longest),
+            devices=scenario.hardware.devices,
+            times=site.step_table(
+                max_batch=slots,
+                max_step_tokens=tokens,
+                max_context=longest,
+                confidence=self.question.confidence,
+            ),
+            notes=site.notes(),
             pool=pool,
             usd_per_device_h=None if price is None else price.usd_per_h,
             device_power_w=device.power_w,
@@ -220,7 +263,7 @@ class Service:
     @cached_property
     def candidates(self) -> Candidates:
         """Every deployment tried at the peak load."""
-        return self.search.at(self.rate_per_s)
+        return self.search.at(self.rate_per_s, self.runner)
 
     def settings_of(self, place: int) -> tuple[Deployable, ReplicaSettings, int]:
         """Return what one candidate is.
@@ -250,8 +293,7 @@ class Service:
         *,
         requests: int = 4000,
         seed: int = 0,
-        replicas: int | None = None,
-        runner: Runner = one_by_one,
+        replicas: float | None = None,
     ) -> Outcome:
         """Simulate one candidate at the peak load, a replica of it standing for all.
 
@@ -263,10 +305,8 @@ class Service:
             How many requests one replica gets. [1]
         seed : int
             Of the requests.
-        replicas : int, optional
+        replicas : float, optional
             Another number of replicas than the candidate has. [1]
-        runner : callable
-            Runs the replica.
 
         Returns
         -------
@@ -275,19 +315,9 @@ class Service:
         """
         deployable, settings, own = self.settings_of(place)
         part = self.question.workload.at_rate(self.rate_per_s / (replicas or own))
-        return simulate(deployable.times, settings, part.draw(requests, seed=seed), runner=runner)
-
-
-def _only_stage(deployment: Deployment) -> StageMemory:
-    memory = deployment.memory
-    if not isinstance(memory, RankMemory) or len(memory.stages) > 1:
-        raise ScenarioError(
-            "services are simulated on one pipeline stage, without an engine's budget",
-            where="--pp, --engine",
-            got=str(deployment.layout),
-            fix="Leave both away.",
+        return simulate(
+            deployable.times, settings, part.draw(requests, seed=seed), runner=self.runner
         )
-    return memory.stages[0]
 
 
 __all__ = ["Rejected", "Service", "ServiceQuestion"]

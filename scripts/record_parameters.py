@@ -39,6 +39,7 @@ WHY = {
     ),
 }
 WHY_CLASSES = {
+    "qwen2_5_omni": "the thinker is planned alone, without what speaks, as a warning says",
     "longcat_flash": "the class holds matrices for experts that do nothing; checkpoints have none",
 }
 MAPPINGS = (
@@ -101,7 +102,7 @@ def class_rows() -> Iterator[dict[str, Any]]:
         row: dict[str, Any] = {"model_type": kind, "reference": reference}
         try:
             row["parameters"] = import_config(config, where=kind).parameters
-            if kind not in known:
+            if config["model_type"] not in known:
                 yield row | {"alone": True}
                 continue
         except PlannerError as error:

@@ -66,6 +66,12 @@ def test_merged_patches_are_four_to_a_token() -> None:
     assert rows["merger.fc1"] == 1000
 
 
+def test_patches_that_are_averaged_are_read_all_the_same() -> None:
+    result = answer(load_model("gemma-3-4b"), isl=2000, images=1, image_tokens=256)
+    (tower,) = result.model.towers
+    assert (tower.tokens, tower.merged) == (4096, 16)
+
+
 def test_layers_that_attend_to_images_keep_them_beside_the_prompt() -> None:
     mllama = load_model("llama-3.2-90b-vision-instruct")
     one, two = (

@@ -36,7 +36,8 @@ _BOOKKEEPING = """
     output_hidden_states output_scores use_bfloat16 tf_legacy_loss chunk_size_feed_forward
     is_llama_config license prefill_chunk_size context_window_size max_sequence_length
     model_max_length n_ctx summary_activation summary_first_dropout summary_proj_to_labels
-    summary_type summary_use_proj tensor_parallel_degree unsloth_version unsloth_fixed
+    is_composition output_past summary_type summary_use_proj tensor_parallel_degree
+    unsloth_version unsloth_fixed
 """
 _ARITHMETIC = """
     hidden_act hidden_activation activation_function activation layer_norm_eps layer_norm_epsilon

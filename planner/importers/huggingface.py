@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import PurePath
 
 from planner.importers.config import Config
+from planner.importers.dialects.gguf_words import fuses_qkv
 from planner.importers.harmless import HARMLESS, check_neutral
 from planner.importers.position import read_positions
 from planner.importers.quantization import read_checkpoint
@@ -19,11 +20,6 @@ from planner.sources import Source
 _LANGUAGE_MODELS = (
     "ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "ForMaskedLM", "ChatModel", "MTModel",
 )  # fmt: skip
-_FUSED_QKV = frozenset({
-    "bloom", "chatglm", "dbrx", "falcon", "RefinedWeb", "RefinedWebModel", "gpt2", "gpt_bigcode",
-    "gpt_neox", "mpt", "persimmon", "phi3", "phi3_v", "qwen",
-})  # fmt: skip
-"""Kinds whose GGUF files hold queries, keys and values of a layer as one matrix."""
 _MOST_NAME_CHARACTERS = 80
 _CLASS = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,79}")
 
@@ -105,7 +101,7 @@ def import_config(
     check_neutral(fields)
     _check_purpose(fields)
     fields.refuse_unread(HARMLESS)
-    checkpoint = replace(checkpoint, fused_qkv=fields.text("model_type") in _FUSED_QKV)
+    checkpoint = replace(checkpoint, fused_qkv=fuses_qkv(fields.text("model_type")))
     model = replace(model, checkpoint=checkpoint, warnings=tuple(fields.warnings))
     check_model(model, where)
     return model

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 
 from planner.errors import SpecError
+from planner.importers.class_defaults import left_out
 from planner.importers.config import Config
 from planner.importers.harmless import check_neutral
 from planner.importers.position import read_positions
 from planner.importers.quantization import declared_dtype
 from planner.importers.registry import Architecture, find_reader
-from planner.importers.tower_registry import Stack, read_tower
+from planner.importers.tower_registry import Stack, read_tower, tower_types
 from planner.model import Layer
 from planner.model.part import Part
 from planner.model.tower import Tower
-
-_NOTHING: Mapping[str, object] = MappingProxyType({})
 
 Projector = Callable[[Config, Stack, int], tuple[Part, ...]]
 """From the whole configuration, a tower and the language model's width to what joins the two."""
@@ -56,7 +54,6 @@ def read_multimodal(
     *senses: Sense,
     default: str,
     section: str = "text_config",
-    missing: Mapping[str, object] = _NOTHING,
     ignored: tuple[str, ...] = (),
 ) -> Architecture:
     """Return a language model with its towers, where the file has a section for each.
@@ -71,8 +68,6 @@ def read_multimodal(
         ``model_type`` of a text section that does not name its own.
     section : str
         The field that holds the text section.
-    missing : mapping
-        Figures of the text section that its class fills in where a file leaves them out.
     ignored : tuple of str
         Fields of the text section that the family answers for.
 
@@ -96,10 +91,11 @@ def read_multimodal(
     text = config.section(
         section,
         inherited=("tie_word_embeddings",),
-        defaults={"model_type": default, **missing},
+        defaults={"model_type": default, **_filled(config, section, default)},
     )
     if text is None:
         raise SpecError("a required section is missing", where=config.place(section))
+    config.ignore("vocab_size", "hidden_size")  # Once more what the section says.
     text.ignore(*ignored)
     architecture = find_reader(text)(text)
     check_neutral(text)
@@ -182,8 +178,11 @@ def read_towers(config: Config, *senses: Sense, hidden: int) -> tuple[Tower, ...
     ()
     """
     towers = []
+    tower_types()  # Towers put the defaults of their classes on record.
     for sense in senses:
-        section = config.section(sense.section)
+        section = config.section(
+            sense.section, defaults=_filled(config, sense.section, sense.kind or sense.default)
+        )
         if section is None and sense.missing is not None:
             config.warn(f"The file says nothing in {sense.section}; its class's tower is taken.")
             section = Config(sense.missing, config.where, warnings=config.warnings)
@@ -195,6 +194,17 @@ def read_towers(config: Config, *senses: Sense, hidden: int) -> tuple[Tower, ...
         layers = (*stack.layers, Layer("projector", joint)) if joint else stack.layers
         towers.append(Tower(name=sense.name, layers=layers))
     return tuple(towers)
+
+
+def _filled(config: Config, name: str, kind: str) -> Mapping[str, object]:
+    """Return the figures that the class of a section adds to it, with a note where it does."""
+    section = config.peek(name)
+    missing = left_out(section.get("model_type", kind), section) if section else {}
+    if missing:
+        config.warn(
+            f"The file leaves out {', '.join(missing)} in {name}: those of its class are taken."
+        )
+    return missing
 
 
 def feature_layers(config: Config) -> int:

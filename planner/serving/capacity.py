@@ -160,7 +160,7 @@ class ReplicaCapacity:
     @cached_property
     def limited_by(self) -> Numeric:
         """What binds: slots, the pool, or the tokens of a step."""
-        slots, pool, tokens = self._limits
+        _, pool, tokens = self._limits
         fewest = self.concurrency_limit
         named = np.where(pool <= fewest, "pool", np.where(tokens <= fewest, "tokens", "slots"))
         return named if named.ndim else str(named)

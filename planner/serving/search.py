@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from planner.errors import ScenarioError
 from planner.serving.capacity import Capacity, ReplicaCapacity
+from planner.serving.front import FrontPoint, pareto
 from planner.serving.load_shape import LoadShape
-from planner.serving.objectives import MEETS, REASONS, Objectives
+from planner.serving.objectives import MEETS, Objectives
 from planner.serving.paged_pool import CachePool
+from planner.serving.runner import Runner
 from planner.serving.step_table import StepTable
 
 Floats = NDArray[np.float64]
@@ -42,6 +44,8 @@ class Deployable:
         Price of a device-hour. [USD/h]
     device_power_w : float or None
         Power limit of a device. [W]
+    notes : tuple of str
+        What its step times take for granted.
     """
 
     id: str
@@ -51,6 +55,7 @@ class Deployable:
     pool: CachePool
     usd_per_device_h: float | None = None
     device_power_w: float | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +106,8 @@ class Candidates:
     cost : array
         USD per hour, or devices where a price is missing.
     reason : array of int
-        0 where objectives are met, else the place in :data:`REASONS`.
+        0 where objectives are met, else the place in
+        :data:`planner.serving.objectives.REASONS`.
     miss : array
         How far the worst objective is missed, relative; 0 where all are met. [1]
     ttft_s, tpot_s, utilisation, concurrency : array
@@ -191,23 +197,35 @@ class Search:
             for tokens in self.space.max_num_batched_tokens
         )
 
-    def at(self, rate_per_s: float) -> Candidates:
+    def at(self, rate_per_s: float, runner: Runner | None = None) -> Candidates:
         """Try every deployment at a load.
 
         Parameters
         ----------
         rate_per_s : float
             Peak requests per second over the fleet. [1/s]
+        runner : callable, optional
+            Tries deployables on other machines; here without it.
 
         Returns
         -------
         Candidates
             In the order of deployables, tokens of a step, sequences and replicas.
         """
-        parts = [self._try(at, replica, rate_per_s) for at, replica in self.replicas_of]
-        return Candidates(
-            **{name: np.concatenate([np.ravel(part[name]) for part in parts]) for name in parts[0]}
-        )
+        if runner is None:
+            parts = [self._try(at, replica, rate_per_s) for at, replica in self.replicas_of]
+        else:
+            alone = [
+                (replace(self, deployables=(each,)), at, rate_per_s)
+                for at, each in enumerate(self.deployables)
+            ]
+            parts = [part for parts in runner(try_alone, alone) for part in parts]
+        columns = {
+            name: np.concatenate([np.ravel(part[name]) for part in parts]) for name in parts[0]
+        }
+        prices = np.array([each.usd_per_device_h or 0.0 for each in self.deployables])
+        price = prices[columns["deployable"]] if self.priced else 1.0
+        return Candidates(**columns, cost=columns["devices"] * price)
 
     def _try(self, at: int, replica: ReplicaCapacity, rate: float) -> dict[str, Any]:
         deployable = self.deployables[at]
@@ -218,15 +236,12 @@ class Search:
         found = replica.at_rate(rate / replicas, cv2=self.cv2)
         reason, miss = self.objectives.judge(found)
         shape = replicas.shape
-        devices = replicas * deployable.devices
-        price = deployable.usd_per_device_h if self.priced else 1.0
         columns = {
             "deployable": at,
             "max_num_seqs": replica.max_num_seqs,
             "max_num_batched_tokens": replica.max_num_batched_tokens,
             "replicas": replicas,
-            "devices": devices,
-            "cost": devices * float(price or 0.0),
+            "devices": replicas * deployable.devices,
             "reason": reason,
             "miss": miss,
             "ttft_s": found.ttft_s,
@@ -297,50 +312,22 @@ class Search:
         return other
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FrontPoint:
-    """One operating point of a replica.
+def try_alone(item: tuple[Search, int, float]) -> list[dict[str, Any]]:
+    """Try every deployment of one deployable.
 
     Parameters
     ----------
-    deployable : int
-        Place in the list of deployables.
-    max_num_batched_tokens : int
-        Most tokens in one step. [tokens]
-    batch : float
-        Decoding sequences. [1]
-    tokens_per_s_per_user, tokens_per_s_per_device : float
-        Output speed a user sees, and throughput of a device. [tokens/s]
-    """
-
-    deployable: int
-    max_num_batched_tokens: int
-    batch: float
-    tokens_per_s_per_user: float
-    tokens_per_s_per_device: float
-
-
-def pareto(points: Iterable[FrontPoint]) -> tuple[FrontPoint, ...]:
-    """Return the points that no other beats in both figures.
-
-    Parameters
-    ----------
-    points : iterable of FrontPoint
-        Any.
+    item : tuple
+        A search of one deployable, its place among all, and the load.
 
     Returns
     -------
-    tuple of FrontPoint
-        By speed descending, throughput ascending.
+    list of dict
+        Columns, as the whole search would have made them.
     """
-    ordered = sorted(
-        points, key=lambda p: (-p.tokens_per_s_per_user, -p.tokens_per_s_per_device, p.deployable)
-    )
-    front: list[FrontPoint] = []
-    for point in ordered:
-        if not front or point.tokens_per_s_per_device > front[-1].tokens_per_s_per_device:
-            front.append(point)
-    return tuple(front)
+    search, place, rate = item
+    parts = [search._try(0, replica, rate) for _, replica in search.replicas_of]
+    return [{**part, "deployable": np.full_like(part["deployable"], place)} for part in parts]
 
 
 def best_of_each(candidates: Candidates) -> Sequence[int]:
@@ -364,10 +351,7 @@ def best_of_each(candidates: Candidates) -> Sequence[int]:
 __all__ = [
     "Candidates",
     "Deployable",
-    "FrontPoint",
-    "REASONS",
     "Search",
     "SettingsSpace",
     "best_of_each",
-    "pareto",
 ]

@@ -7,7 +7,7 @@ after the other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,6 +17,7 @@ from planner.serving.intake import ClosedIntake, OpenIntake, intake_of
 from planner.serving.ledger import Ledger
 from planner.serving.outcome import Outcome, ReplicaOutcome, combined
 from planner.serving.replica import Replica, ReplicaSettings
+from planner.serving.runner import Runner, one_by_one
 from planner.serving.static_batch import serve_static
 from planner.serving.step_table import StepTable
 from planner.serving.workload import Requests
@@ -42,30 +43,6 @@ class Share:
     settings: ReplicaSettings
     requests: Requests
     static: bool = False
-
-
-Runner = Callable[[Callable[[Share], ReplicaOutcome], Iterable[Share]], "list[ReplicaOutcome]"]
-"""How shares are run: one after the other here, or on other machines, in the same order."""
-
-
-def one_by_one(
-    work: Callable[[Share], ReplicaOutcome], shares: Iterable[Share]
-) -> list[ReplicaOutcome]:
-    """Run shares in this process.
-
-    Parameters
-    ----------
-    work : callable
-        What to do with each.
-    shares : iterable of Share
-        The shares.
-
-    Returns
-    -------
-    list of ReplicaOutcome
-        In the order of the shares.
-    """
-    return [work(share) for share in shares]
 
 
 def run_share(share: Share) -> ReplicaOutcome:
@@ -265,4 +242,4 @@ def _dealt(requests: Requests, replicas: int) -> Iterable[Requests]:
         yield requests.taken(slice(at, None, replicas), own)
 
 
-__all__ = ["Runner", "Share", "one_by_one", "run_share", "simulate", "simulate_disaggregated"]
+__all__ = ["Share", "run_share", "simulate", "simulate_disaggregated"]

@@ -29,12 +29,18 @@ class Shifted:
         Change of cost. [1]
     deployable : str or None
         What the best answer then is.
+    utilisation : float
+        Of the present best answer, kept as it is. [1]
+    holds : bool
+        Whether that still meets the objectives.
     """
 
     input: str
     cost: float | None
     relative: float | None
     deployable: str | None
+    utilisation: float
+    holds: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,13 +99,17 @@ def sensitivity(search: Search, rate_per_s: float) -> tuple[Shifted, ...]:
     Returns
     -------
     tuple of Shifted
-        By change of cost, descending; unmet objectives first.
+        By utilisation of the present best, descending; what breaks it first.
     """
     base = _best(search, rate_per_s)
+    candidates = search.at(rate_per_s)
+    present = int(candidates.best_order()[0])
     found = []
     for name, other, rate in _shifts(search, rate_per_s):
         best = _best(other, rate)
         cost = None if best is None else best[1]
+        kept = other.capacity_of(candidates, present, rate)
+        reason, _ = other.objectives.judge(kept)
         relative = None if cost is None or base is None else cost / base[1] - 1
         found.append(
             Shifted(
@@ -107,9 +117,11 @@ def sensitivity(search: Search, rate_per_s: float) -> tuple[Shifted, ...]:
                 cost=cost,
                 relative=relative,
                 deployable=None if best is None else best[0].id,
+                utilisation=float(kept.utilisation),
+                holds=int(reason) == MEETS,
             )
         )
-    return tuple(sorted(found, key=lambda each: (each.relative is not None, -(each.relative or 0))))
+    return tuple(sorted(found, key=lambda each: (each.holds, -each.utilisation)))
 
 
 def _best(search: Search, rate: float) -> tuple[Deployable, float, int] | None:

@@ -305,6 +305,17 @@ def test_charts_and_figures_are_named_for_screen_readers(page: Page, app_url: st
     page.get_by_text("Everything the fullest device must hold.").wait_for()
 
 
+def test_an_engine_says_what_it_allocates(page: Page, app_url: str) -> None:
+    go(page, f"{app_url}/?m=llama-3.1-8b&d=h100-sxm&n=1&ctx=8192&s=16&e=vllm@0.33.0")
+    page.get_by_role("heading", name="What vllm 0.33.0 allocates").scroll_into_view_if_needed()
+    for step in ("label capacity", "left alone", "weights", "CUDA graphs", "this load"):
+        page.get_by_role("cell", name=step, exact=True).first.wait_for()
+    go(page, f"{app_url}/?m=llama-3.1-8b&d=rtx-4090&n=1&ctx=2048&s=1&e=vllm")
+    page.locator(".st-key-verdict", has_text="Does not fit").wait_for()
+    page.get_by_role("button", name="Apply").first.click()
+    verdict_becomes(page, "Fits.")
+
+
 def test_the_dark_theme_is_readable(browser: Any, app_url: str) -> None:
     context = browser.new_context(viewport={"width": 1366, "height": 768}, color_scheme="dark")
     page = context.new_page()

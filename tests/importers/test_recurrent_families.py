@@ -224,7 +224,7 @@ def test_convolutions_of_inkling_are_kept_in_fp32() -> None:
     assert windows == ([1024] * 5 + [None]) * 8
     per_layer = 3 * (2 * 8 * 128 + 2 * 4608) * 4
     assert model.state_bytes(half()) == 48 * per_layer
-    assert model.state_bytes(half(), tp=8) == 48 * 3 * (2 * 128 + 2 * 4608) * 4
+    assert model.state_bytes(half(), layout=Layout(tp=8)) == 48 * 3 * (2 * 128 + 2 * 4608) * 4
 
 
 def test_zaya_keeps_two_columns_and_half_a_value() -> None:

@@ -6,7 +6,9 @@ import statistics
 
 import pytest
 
+from planner import load_model
 from planner.engines.vllm.outside import GRAPHS_ESTIMATE_MIB, GRAPHS_MIB, OUTSIDE
+from planner.units import GIB
 from validation.allocation_page import is_new
 from validation.start_up import Compared, compare, fit_graphs, fit_outside, load_rows
 
@@ -40,6 +42,20 @@ def test_graphs_are_the_least_squares_of_the_half_to_fit_on() -> None:
     assert fit_graphs(ROWS, "cuda_graph_gib") == pytest.approx(GRAPHS_MIB, abs=0.06)
     estimated = fit_graphs(ROWS, "cuda_graph_estimate_gib")
     assert estimated == pytest.approx(GRAPHS_ESTIMATE_MIB, abs=0.06)
+
+
+def test_sorting_samplers_take_what_the_half_to_fit_on_says(
+    compared: tuple[Compared, ...],
+) -> None:
+    beside = [
+        (each.row.printed["activation_peak_gib"] - each.activations_gib)
+        * GIB
+        / (1024 * load_model(each.row.model).head.vocabulary)
+        for each in compared
+        if each.row.fitted and (each.row.version or "").startswith("0.11")
+    ]
+    assert beside
+    assert abs(statistics.median(beside)) < 0.5  # bytes of a logit, of 38
 
 
 @pytest.mark.parametrize("fitted", [True, False])

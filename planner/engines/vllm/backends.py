@@ -65,7 +65,13 @@ def capability(device: Device) -> int:
 
 
 def choose_backend(
-    need: Need, major: int, *, fp8: bool, widest_head: int, given: int | None = None
+    need: Need,
+    major: int,
+    *,
+    fp8: bool,
+    widest_head: int,
+    given: int | None = None,
+    brought: bool = False,
 ) -> Backend:
     """Return the backend that vLLM takes first among those that can serve a layer.
 
@@ -82,11 +88,18 @@ def choose_backend(
     given : int, optional
         Block that a person asked for; a backend that does not serve it is passed over where
         another can take its place. [tokens]
+    brought : bool
+        Whether the checkpoint asks for fp8, and not a person.
 
     Returns
     -------
     Backend
         With the sizes of block that it serves.
+
+    Raises
+    ------
+    ScenarioError
+        No backend can serve the layer.
 
     References
     ----------
@@ -102,6 +115,14 @@ def choose_backend(
     if need == "selected":
         return Backend(SELECTED, 128, 128)
     if need == "sparse_latent":
+        if brought and fp8 and major == 9:
+            raise ScenarioError(
+                "no sparse backend of this device takes the fp8 cache that the checkpoint asks for",
+                where="--kv-cache-dtype",
+                got="auto",
+                allowed="fp8, which is packed otherwise, or bf16",
+                fix="Name the format with --kv-cache-dtype.",
+            )
         return _sparse(major, fp8=fp8)
     if need == "latent":
         first, other = _latent(major, fp8=fp8), Backend("TRITON_MLA", 16, 16)

@@ -41,6 +41,8 @@ class CacheRules:
         How states are kept.
     token_ranks : int
         Ranks that share the tokens of caches that keep all of them. [1]
+    brought : bool
+        Whether the format of the cache is what the checkpoint asks for.
     """
 
     execution: Execution
@@ -48,6 +50,7 @@ class CacheRules:
     block_size: int | None
     states: StateRules
     token_ranks: int
+    brought: bool = False
 
     @property
     def tp(self) -> int:
@@ -114,7 +117,14 @@ def _backends(kept: Mapping[Part, tuple[Cache, ...]], rules: CacheRules) -> list
     if kinds & {"full", "sliding", "chunked", "encoder"} and "compressed" not in needs:
         needs.append("selected" if "indexer" in kinds and not latent else "attention")
     return [
-        choose_backend(need, rules.major, fp8=rules.fp8, widest_head=widest, given=rules.block_size)
+        choose_backend(
+            need,
+            rules.major,
+            fp8=rules.fp8,
+            widest_head=widest,
+            given=rules.block_size,
+            brought=rules.brought,
+        )
         for need in needs
     ]
 

@@ -81,6 +81,7 @@ def _rules(site: Site, token_ranks: int) -> CacheRules:
             architecture=site.model.architecture,
         ),
         token_ranks=token_ranks,
+        brought=not site.cache_given,
     )
 
 

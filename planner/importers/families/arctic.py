@@ -57,7 +57,7 @@ def read(config: Config) -> Architecture:
     if residual:
         beside = (second, Dense(hidden=hidden, intermediate=hidden, name="residual_mlp"))
     dense = Dense(hidden=hidden, intermediate=width)
-    rows = [
+    rows: list[tuple[Part, ...]] = [
         (first, attention, *beside, third, experts)
         if (layer + 1) % every == 0
         else (first, attention, third, dense)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from planner.importers.class_defaults import class_defaults
 from planner.importers.config import Config
 from planner.importers.decoder import (
     Heads,
@@ -26,6 +27,7 @@ from planner.importers.multimodal import Sense, read_multimodal
 from planner.importers.position import usable_context
 from planner.importers.registry import Architecture, RotaryDefaults, family
 from planner.importers.tower_registry import Stack
+from planner.importers.towers.vision import read_patch_count
 from planner.model import Layer
 from planner.model.bounds import MOST_LAYERS
 from planner.model.feed_forward import Dense
@@ -35,6 +37,7 @@ from planner.model.part import Part
 from planner.model.projection import Projection
 
 _HEAD_DIM = 256
+_IMAGE_TOKENS = 256
 _WINDOW_TOKENS = 4096
 _PATTERN = {"gemma2": 2, "gemma3": 6}
 _GEMMA3_QUERY_HEADS = 8
@@ -43,6 +46,20 @@ _GEMMA3_VOCABULARY = 262_208
 _GEMMA3_CONTEXT_TOKENS = 131_072
 _GEMMA3_BASE = 1_000_000.0
 _BASE = 10_000.0
+
+class_defaults(
+    "gemma", vocab_size=256_000, hidden_size=3072, intermediate_size=24_576, num_hidden_layers=28,
+    num_attention_heads=16, num_key_value_heads=16, head_dim=256, max_position_embeddings=8192,
+)  # fmt: skip
+class_defaults(
+    "gemma2", vocab_size=256_000, hidden_size=2304, intermediate_size=9216, num_hidden_layers=26,
+    num_attention_heads=8, num_key_value_heads=4, head_dim=256, max_position_embeddings=8192,
+)  # fmt: skip
+class_defaults(
+    "gemma3_text", vocab_size=262_208, hidden_size=2304, intermediate_size=9216,
+    num_hidden_layers=26, num_attention_heads=8, num_key_value_heads=4, head_dim=256,
+    max_position_embeddings=131_072,
+)  # fmt: skip
 
 
 @family("gemma", architectures=("GemmaForCausalLM",))
@@ -204,7 +221,6 @@ def read_gemma3_multimodal(config: Config) -> Architecture:
     SpecError
         A figure is missing or unusable.
     """
-    config.ignore("mm_tokens_per_image")
     sense = Sense(
         name="vision",
         section="vision_config",
@@ -215,10 +231,17 @@ def read_gemma3_multimodal(config: Config) -> Architecture:
 
 
 def _vision_projector(config: Config, stack: Stack, hidden: int) -> tuple[Part, ...]:
-    del config
+    section = config.section("vision_config")
+    tokens = config.size("mm_tokens_per_image", default=_IMAGE_TOKENS)
+    patches = read_patch_count(section) if section is not None else tokens
     return (
         Norm(kind="rms_norm", width=stack.width, name="mm_soft_emb_norm"),
-        Projection(name="mm_input_projection", inputs=stack.width, outputs=hidden),
+        Projection(
+            name="mm_input_projection",
+            inputs=stack.width,
+            outputs=hidden,
+            merged=max(patches // tokens, 1),
+        ),
     )
 
 

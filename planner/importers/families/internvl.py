@@ -162,7 +162,7 @@ def read_smolvlm(config: Config) -> Architecture:
     SpecError
         A figure is missing or unusable.
     """
-    config.ignore("vocab_size")
+    config.ignore("vocab_size", "image_seq_len")
     kind = config.text("model_type") or "smolvlm"
     sense = Sense(
         name="vision",
@@ -170,7 +170,8 @@ def read_smolvlm(config: Config) -> Architecture:
         default=f"{kind}_vision",
         projector=_smolvlm_projector,
     )
-    return read_multimodal(config, sense, default="llama")
+    unused = ("perceiver_config", "use_resampler", "pixel_shuffle_factor", "qk_layer_norms")
+    return read_multimodal(config, sense, default="llama", ignored=unused)
 
 
 def _smolvlm_projector(config: Config, stack: Stack, hidden: int) -> tuple[Part, ...]:

@@ -6,12 +6,18 @@ residual stream's share, no biases, an LM head of its own.
 
 from __future__ import annotations
 
+from planner.importers.class_defaults import class_defaults
 from planner.importers.config import Config
 from planner.importers.decoder import assemble, read_heads, read_hidden, read_layers, stack
 from planner.importers.position import usable_context
 from planner.importers.registry import Architecture, family
 from planner.model.feed_forward import Dense
 from planner.model.mixers.attention import Attention
+
+class_defaults(
+    "llama", vocab_size=32_000, hidden_size=4096, intermediate_size=11_008, num_hidden_layers=32,
+    num_attention_heads=32, max_position_embeddings=2048,
+)  # fmt: skip
 
 
 @family("llama", architectures=("LlamaForCausalLM",))

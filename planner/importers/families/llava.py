@@ -1,8 +1,7 @@
 """LLaVA and Pixtral: a vision tower joined to a language model by two matrices.
 
 LLaVA-NeXT and LLaVA-OneVision add one learned vector for line breaks. Defaults of ``LlavaConfig``
-that are taken: biases in the projector. Published files of LLaVA-1.5 name only a few figures of
-their language model; those left out are the defaults of ``LlamaConfig``, which a warning names.
+that are taken: biases in the projector.
 """
 
 from __future__ import annotations
@@ -13,15 +12,6 @@ from planner.importers.registry import Architecture, family
 from planner.importers.tower_registry import Stack
 from planner.model.part import Part
 from planner.model.projection import Projection, Table
-
-_LLAMA = {
-    "hidden_size": 4096,
-    "intermediate_size": 11_008,
-    "num_hidden_layers": 32,
-    "num_attention_heads": 32,
-    "vocab_size": 32_000,
-    "max_position_embeddings": 2048,
-}
 
 
 @family(
@@ -58,22 +48,13 @@ def read(config: Config) -> Architecture:
     config.ignore("vision_feature_select_strategy", "vocab_size", "image_seq_length")
     config.ignore("image_grid_pinpoints", "use_image_newline_parameter", "vision_aspect_ratio")
     config.ignore("spatial_pool_mode", "spatial_pool_stride", "video_seq_length")
-    text = config.peek("text_config")
-    missing = {}
-    if text.get("model_type", default) == "llama":
-        missing = {name: value for name, value in _LLAMA.items() if name not in text}
-    if missing:
-        config.warn(
-            f"The file leaves out {', '.join(missing)} of the language model: those of LlamaConfig "
-            f"are taken."
-        )
     sense = Sense(
         name="vision",
         section="vision_config",
         default="clip_vision_model",
         projector=_projector,
     )
-    return read_multimodal(config, sense, default=default, missing=missing)
+    return read_multimodal(config, sense, default=default)
 
 
 def _projector(config: Config, stack: Stack, hidden: int) -> tuple[Part, ...]:

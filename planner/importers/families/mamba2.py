@@ -49,7 +49,7 @@ def read(config: Config) -> Architecture:
     """
     hidden = read_hidden(config)
     config.require("rms_norm", True)
-    config.ignore(*TIME_STEPS, "time_step_rank")
+    config.ignore(*TIME_STEPS, "time_step_rank", "intermediate_size", "norm_before_gate")
     mixer = Mamba2(
         hidden=hidden,
         heads=config.size("num_heads"),

@@ -7,6 +7,7 @@ Defaults of ``MistralConfig`` that are taken: a window of 4,096 tokens where the
 
 from __future__ import annotations
 
+from planner.importers.class_defaults import class_defaults
 from planner.importers.config import Config
 from planner.importers.decoder import assemble, read_heads, read_hidden, read_layers, stack
 from planner.importers.multimodal import Sense, feature_layers, read_multimodal
@@ -23,6 +24,12 @@ _DEFAULT_WINDOW_TOKENS = 4096
 _DEFAULT_KV_HEADS = 8
 _MINISTRAL3_HEAD_DIM = 128
 _MERGE = 2
+
+class_defaults(
+    "mistral", vocab_size=32_000, hidden_size=4096, intermediate_size=14_336,
+    num_hidden_layers=32, num_attention_heads=32, num_key_value_heads=8,
+    max_position_embeddings=131_072,
+)  # fmt: skip
 
 
 @family("mistral", architectures=("MistralForCausalLM", "MistralModel"))

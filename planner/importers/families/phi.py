@@ -6,6 +6,7 @@ rotated, untied embeddings.
 
 from __future__ import annotations
 
+from planner.importers.class_defaults import class_defaults
 from planner.importers.config import Config
 from planner.importers.decoder import assemble, read_heads, read_hidden, read_layers
 from planner.importers.position import rotated_dim, usable_context
@@ -16,6 +17,11 @@ from planner.model.mixers.attention import Attention
 from planner.model.norm import Norm
 
 _ROTATED_FRACTION = 0.5
+
+class_defaults(
+    "phi", vocab_size=51_200, hidden_size=2048, intermediate_size=8192, num_hidden_layers=24,
+    num_attention_heads=32, max_position_embeddings=2048,
+)  # fmt: skip
 
 
 @family("phi", architectures=("PhiForCausalLM",))

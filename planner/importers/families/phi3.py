@@ -6,6 +6,7 @@ many as query heads, no window, whole heads rotated, untied embeddings.
 
 from __future__ import annotations
 
+from planner.importers.class_defaults import class_defaults
 from planner.importers.config import Config
 from planner.importers.decoder import assemble, read_heads, read_hidden, read_layers, stack
 from planner.importers.position import rotated_dim, usable_context
@@ -14,6 +15,11 @@ from planner.model.feed_forward import Dense
 from planner.model.mixers.attention import Attention
 
 _SENSES = ("audio_processor", "embd_layer", "img_processor", "speech_lora", "vision_lora")
+
+class_defaults(
+    "phi3", vocab_size=32_064, hidden_size=3072, intermediate_size=8192, num_hidden_layers=32,
+    num_attention_heads=32, max_position_embeddings=4096,
+)  # fmt: skip
 
 
 @family("phi3", architectures=("Phi3ForCausalLM",))

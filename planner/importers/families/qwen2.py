@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from planner.importers.class_defaults import class_defaults
 from planner.importers.config import Config
 from planner.importers.decoder import (
     assemble,
@@ -24,6 +25,11 @@ from planner.model.mixers.attention import Attention
 
 _DEFAULT_WINDOW_TOKENS = 4096
 _DEFAULT_FULL_LAYERS = 28
+
+class_defaults(
+    "qwen2", vocab_size=151_936, hidden_size=4096, intermediate_size=22_016, num_hidden_layers=32,
+    num_attention_heads=32, num_key_value_heads=32, max_position_embeddings=32_768,
+)  # fmt: skip
 
 
 @family(

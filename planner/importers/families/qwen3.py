@@ -5,6 +5,7 @@ Defaults of ``Qwen3Config`` that are taken: heads of 128, no biases, no window, 
 
 from __future__ import annotations
 
+from planner.importers.class_defaults import class_defaults
 from planner.importers.config import Config
 from planner.importers.decoder import assemble, read_heads, read_hidden, read_layers, stack
 from planner.importers.families.qwen2 import read_windows
@@ -14,6 +15,11 @@ from planner.model.feed_forward import Dense
 from planner.model.mixers.attention import Attention
 
 _DEFAULT_HEAD_DIM = 128
+
+class_defaults(
+    "qwen3", vocab_size=151_936, hidden_size=4096, intermediate_size=22_016, num_hidden_layers=32,
+    num_attention_heads=32, num_key_value_heads=32, max_position_embeddings=32_768,
+)  # fmt: skip
 
 
 @family("qwen3", "qwen3_vl_text", architectures=("Qwen3ForCausalLM",))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from planner.importers.class_defaults import class_defaults
 from planner.importers.config import Config
 from planner.importers.tower_registry import Stack, read_tower_heads, tower, tower_block
 from planner.model import Layer
@@ -20,7 +21,30 @@ from planner.model.part import Part
 from planner.model.projection import Projection, Table
 
 _COLOURS = 3
-_HEADLESS = ("idefics3_vision", "smolvlm_vision", "idefics2_vision", "paddleocr_vl_vision")
+_HEADLESS = (
+    "idefics2_vision",
+    "idefics3",
+    "idefics3_vision",
+    "paddleocr_vl_vision",
+    "smolvlm_vision",
+)
+
+class_defaults(
+    "clip_vision_model", hidden_size=768, intermediate_size=3072, num_hidden_layers=12,
+    num_attention_heads=12, image_size=224, patch_size=32,
+)  # fmt: skip
+class_defaults(
+    "pixtral", hidden_size=1024, intermediate_size=4096, num_hidden_layers=24,
+    num_attention_heads=16, image_size=1024, patch_size=16,
+)  # fmt: skip
+class_defaults(
+    "siglip_vision_model", hidden_size=768, intermediate_size=3072, num_hidden_layers=12,
+    num_attention_heads=12, image_size=224, patch_size=16,
+)  # fmt: skip
+class_defaults(
+    "idefics3", "idefics3_vision", "smolvlm_vision", hidden_size=1152, intermediate_size=3072,
+    num_hidden_layers=12, num_attention_heads=16, image_size=224, patch_size=32,
+)  # fmt: skip
 
 
 def read_patches(config: Config, *, bias: bool) -> Projection:
@@ -152,7 +176,8 @@ def read_siglip(config: Config) -> Stack:
     inner = config.size("intermediate_size")
     norm = Norm(kind="layer_norm", width=hidden)
     config.ignore("crop_size", "feature_layer", "projection_dim", "vocab_size", "num_image_tokens")
-    config.ignore("spatial_merge_size", "rope_parameters")
+    config.ignore("spatial_merge_size", "rope_parameters", "size", "max_image_size")
+    config.ignore("use_base_siglip", "projector_hidden_act", "tie_word_embeddings")
     first = (
         read_patches(config, bias=True),
         Table(name="position_embedding", shape=(_positions(config), hidden)),
@@ -217,6 +242,7 @@ def read_pixtral(config: Config) -> Stack:
     norm = Norm(kind="rms_norm", width=hidden)
     heads = read_tower_heads(config, hidden, "num_attention_heads")
     config.ignore("image_size", "vocab_size", "rope_parameters", "head_dim", "layer_types")
+    config.ignore("is_composition", "tie_word_embeddings")
     block = tower_block(
         hidden=hidden,
         heads=heads,
