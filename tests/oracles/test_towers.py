@@ -12,6 +12,7 @@ transformers = pytest.importorskip("transformers")
 
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
+from planner.equipment import at_rest  # noqa: E402
 from planner.importers import import_config  # noqa: E402
 from planner.model import Model, Step  # noqa: E402
 from planner.model.execution import half  # noqa: E402
@@ -261,7 +262,7 @@ def test_parameters_with_towers(name: str) -> None:
     model = planned(config)
     assert model.parameters == unique_parameters(theirs)
     assert model.towers
-    assert all(tower.name in " ".join(model.warnings) for tower in model.towers)
+    assert all(tower.name in " ".join(at_rest(model)) for tower in model.towers)
 
 
 def test_phi4_multimodal() -> None:
