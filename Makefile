@@ -10,8 +10,10 @@ PORT ?= 8501
 WORKERS ?= 2
 VENV ?= .venv
 BIN := $(VENV)/bin
-PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet \
-	 --no-warn-script-location
+ORACLES ?= .venv-oracles
+pip_install = $(1)/bin/python -m pip --disable-pip-version-check install --quiet \
+	--no-warn-script-location
+PIP_INSTALL := $(call pip_install,$(VENV))
 UV_VERSION := 0.13.9
 COMPILE := --universal --python-version 3.11 --fork-strategy fewest --no-emit-index-url \
 	--custom-compile-command 'make requirements'
@@ -46,16 +48,18 @@ spec-lint: $(VENV)/.dev
 browser: $(VENV)/.dev chromium
 	$(BIN)/pytest tests/browser -m browser
 
-# Independent implementations: PyTorch and transformers on the CPU, kernels where a GPU is.
-test-oracles: $(VENV)/.oracle
-	$(BIN)/pytest tests -m 'oracle or gpu'
+# Independent implementations, PyTorch and transformers, in an environment of their own. What takes
+# times, kernels where a GPU is and the whole validation loop, has the machine to itself.
+test-oracles: $(ORACLES)/.oracle
+	$(ORACLES)/bin/pytest tests -n $(WORKERS) -m 'oracle and not slow'
+	$(ORACLES)/bin/pytest tests/validation -m 'gpu or (oracle and slow)'
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
 
 # --- environments: a stamp file says that what it depends on is installed ---
 
-$(VENV)/.created:
+%/.created:
 	@python='$(PYTHON)'; \
 	if [ -z "$$python" ]; then \
 		for candidate in python3 python3.13 python3.12 python3.11 python3.14 python; do \
@@ -70,7 +74,7 @@ $(VENV)/.created:
 	if ! "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then \
 		echo "$$python is older than Python 3.11: $$("$$python" --version 2>&1)" >&2; exit 1; \
 	fi; \
-	if ! "$$python" -m venv '$(VENV)'; then \
+	if ! "$$python" -m venv '$*'; then \
 		echo "$$python cannot make a virtual environment; on Debian and Ubuntu: apt-get install python3-venv" >&2; \
 		exit 1; \
 	fi
@@ -86,8 +90,9 @@ $(VENV)/.dev: $(VENV)/.created requirements-dev.txt pyproject.toml
 	$(PIP_INSTALL) --no-deps --editable .
 	@touch $@
 
-$(VENV)/.oracle: $(VENV)/.dev requirements-validation.txt
-	$(PIP_INSTALL) -c requirements-dev.txt -r requirements-validation.txt \
+$(ORACLES)/.oracle: $(ORACLES)/.created requirements-dev.txt requirements-validation.txt \
+		pyproject.toml
+	$(call pip_install,$(ORACLES)) -r requirements-dev.txt -r requirements-validation.txt \
 		--editable '.[oracle]'
 	@touch $@
 
@@ -122,4 +127,4 @@ clean:
 	find . -name __pycache__ -type d -not -path './.venv*' -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(ORACLES)

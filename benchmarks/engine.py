@@ -10,6 +10,9 @@ import numpy as np
 
 from benchmarks.scalar import LLAMA_8B, decode_point
 from planner import Scenario, load_hardware, load_model, plan, sweep
+from planner.cost.calibration import load_calibrations
+from planner.cost.efficiency import Times, operation_times
+from planner.hardware import load_device
 
 
 def median_s(call: Callable[[], object], runs: int) -> float:
@@ -63,6 +66,21 @@ def check_same_figures(scenario: Scenario) -> None:
             assert np.isclose(grid.decode_time_s[i, j], time_s, rtol=1e-9)
 
 
+def million_products() -> Times:
+    """Predict a million matrix products of a few weights and any number of rows."""
+    draw = np.random.default_rng(0)
+    rows = 10**6
+    columns = {
+        "device": np.full(rows, "h100-sxm", object),
+        "dtype": draw.choice(np.array(["bf16", "fp8"], object), rows),
+        "m": draw.integers(1, 16_384, rows).astype(float),
+        "n": draw.choice([4096.0, 6144.0, 28_672.0, 128_256.0], rows),
+        "k": draw.choice([4096.0, 14_336.0], rows),
+    }
+    devices = {"h100-sxm": load_device("h100-sxm")}
+    return operation_times("gemm", columns, devices, load_calibrations()["gemm"])
+
+
 def main() -> None:
     """Print the table."""
     hardware = load_hardware("h100-sxm")
@@ -79,12 +97,16 @@ def main() -> None:
 
     scalar_s = median_s(scalar_points, 9) / 2000
     one_s = median_s(lambda: plan(scenario), 101)
+    timed_s = median_s(lambda: plan(scenario).decode_times, 101)
+    million_s = median_s(million_products, 3)
     whole_s = median_s(lambda: plan(scenario).to_dict(), 51)
     axis = np.arange(1, 1001)
     grid_s = median_s(lambda: sweep(scenario, context=axis * 128, sequences=axis), 5)
     rows = (
         ("scalar loop, one point", scalar_s, 1.0),
         ("plan()", one_s, one_s / scalar_s),
+        ("plan() with prefill and decode times", timed_s, timed_s / scalar_s),
+        ("calibrated products, 10⁶ rows, per row", million_s / 1e6, million_s / 1e6 / scalar_s),
         ("plan().to_dict(), limits and fewest devices included", whole_s, whole_s / scalar_s),
         ("sweep of 1000 × 1000, per point", grid_s / 1e6, grid_s / 1e6 / scalar_s),
     )

@@ -4,6 +4,7 @@ Name a model, a device and a load; get what it takes, how fast it can be and wha
 change. Nothing here needs a network, a GPU or a framework.
 """
 
+from planner.engines import EngineSettings
 from planner.errors import PlannerError
 from planner.hardware import load_device, load_hardware
 from planner.importers import load_model
@@ -13,6 +14,7 @@ from planner.sweep import Sweep, sweep
 from planner.version import __version__
 
 __all__ = [
+    "EngineSettings",
     "Plan",
     "PlannerError",
     "Scenario",

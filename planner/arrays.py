@@ -62,6 +62,31 @@ def maximum(a: Numeric, b: Numeric) -> Numeric:
     return np.maximum(a, b)
 
 
+def where(condition: Numeric, a: Numeric, b: Numeric) -> Numeric:
+    """Return one number or the other, elementwise for arrays.
+
+    Parameters
+    ----------
+    condition : bool or array of bool
+        Whether to take the first.
+    a, b : numeric
+        Numbers of one unit. [-]
+
+    Returns
+    -------
+    numeric
+        ``a`` where the condition holds, else ``b``. [-]
+
+    Examples
+    --------
+    >>> where(2 > 1, 3, 4)
+    3
+    """
+    if isinstance(condition, bool):
+        return a if condition else b
+    return np.where(condition, a, b)
+
+
 def ceil_div(a: Numeric, b: Numeric) -> Numeric:
     """Return ``a / b`` rounded up, exact for integers.
 

@@ -14,7 +14,7 @@ from planner.units import GIB, format_bytes, format_quantity, format_si
 from planner.variants import VARIANTS, Exchange, labels, variant
 
 Component = Literal[
-    "weights", "cache", "activations", "runtime", "graphs", "free", "capacity", "model",
+    "weights", "cache", "activations", "runtime", "graphs", "reserve", "free", "capacity", "model",
     "MHA", "GQA", "MQA", "MLA", "SWA", "SSM", "HYBRID", "prefill", "decode", "roof",
 ]  # fmt: skip
 """What a series stands for; one colour each, the same everywhere."""
@@ -93,6 +93,7 @@ def memory_chart(plan: Plan) -> Chart:
         ("Activations", "activations", memory.activations_bytes),
         ("Runtime", "runtime", memory.runtime_bytes),
         ("Graphs", "graphs", memory.graphs_bytes),
+        ("Left alone", "reserve", memory.reserve_bytes),
         ("Free", "free", max(plan.headroom_bytes, 0)),
     ]
     shown = [part for part in parts if part[2]]

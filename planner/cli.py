@@ -1,48 +1,30 @@
 """The command line: results to stdout, messages to stderr, exit codes as documented.
 
-0 fine · 1 internal error · 2 bad input · 3 does not fit.
+0 fine · 1 internal error · 2 bad input · 3 does not fit · 4 objective not met.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
-from planner.errors import ScenarioError
 from planner.exits import BAD_INPUT, DOES_NOT_FIT, OK, run_group
+from planner.output import as_json as _json
+from planner.output import write_file as _write_file
+from planner.output import write_text as _write
+from planner.scenario_options import scenario_of as _scenario
+from planner.scenario_options import scenario_options as _scenario_options
+from planner.service_cli import COMMANDS, sweep_command_of
 from planner.units import parse_count
 from planner.version import __version__
 
 Command = Callable[..., Any]
-
-_OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
-    (("-m", "--model"), {"required": True, "help": "Catalog id, Hugging Face id, or a file."}),
-    (("-d", "--device"), {"required": True, "help": "Device or node id, or a YAML file."}),
-    (("-n", "--devices"), {"help": "How many devices; tp × dp, or a whole node, without it."}),
-    (("--tp",), {"help": "Tensor-parallel ranks of a replica; chosen to fit without it."}),
-    (("--dp",), {"help": "Replicas."}),
-    (("--weights",), {"help": "Format of the weights; the checkpoint's own without it."}),
-    (("--activations",), {"help": "Format in which activations are multiplied."}),
-    (("--kv-cache-dtype",), {"help": "Format of keys and values."}),
-    (("--context",), {"help": "Tokens in each cache, such as 8192 or 32K."}),
-    (("--sequences",), {"default": "1", "help": "Sequences in flight over all replicas."}),
-    (("--isl",), {"help": "Prompt length; the context without it."}),
-    (("--osl",), {"help": "Output length."}),
-    (("--max-num-batched-tokens",), {"default": "8192", "help": "Most tokens in one step."}),
-)
-
-
-def _scenario_options(command: Command) -> Command:
-    for names, settings in reversed(_OPTIONS):
-        command = click.option(*names, **settings)(command)
-    return command
 
 
 def _format_option(*formats: str) -> Callable[[Command], Command]:
@@ -56,53 +38,10 @@ _output_option = click.option(
 )
 
 
-def _plan(options: Mapping[str, str | None]) -> Any:
+def _plan(options: Mapping[str, Any]) -> Any:
     from planner import plan
 
     return plan(_scenario(options))
-
-
-def _scenario(options: Mapping[str, str | None]) -> Any:
-    from planner import Scenario, load_hardware, load_model
-
-    def count(name: str) -> int | None:
-        value = options[name]
-        return None if value is None else parse_count(value, where=f"--{name.replace('_', '-')}")
-
-    most = {"max_num_batched_tokens", "sequences", "devices"}
-    numbers = {name: count(name) for name in ("tp", "dp", "context", "isl", "osl", *most)}
-    hardware = load_hardware(str(options["device"]), numbers.pop("devices"))
-    if options["devices"] is None and hardware.node is None:
-        hardware = replace(hardware, devices=(numbers["tp"] or 1) * (numbers["dp"] or 1))
-    return Scenario(
-        model=load_model(str(options["model"]), weights_given=options["weights"] is not None),
-        hardware=hardware,
-        weights=options["weights"],
-        activations=options["activations"],
-        kv_cache_dtype=options["kv_cache_dtype"],
-        **numbers,  # type: ignore[arg-type]
-    )
-
-
-def _write(text: str, output: str | None) -> None:
-    if output is None:
-        click.echo(text)
-        return
-    _write_file(output, (text + "\n").encode())
-
-
-def _write_file(output: str, content: bytes) -> None:
-    try:
-        Path(output).write_bytes(content)
-    except OSError as error:
-        raise ScenarioError(
-            f"cannot be written: {error.strerror}", where="-o", got=output
-        ) from error
-    click.echo(f"wrote {output}", err=True)
-
-
-def _json(data: object) -> str:
-    return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -195,6 +134,23 @@ def compare_command(
     return OK
 
 
+@cli.command("attention")
+@_scenario_options
+@_format_option("table", "json")
+@_output_option
+def attention_command(form: str, output: str | None, **options: str | None) -> int:
+    """Show what FlashAttention saves in prefill, by order of computation and device."""
+    from planner.attention_io import layer_traffic
+    from planner.tables import traffic_text
+
+    found = layer_traffic(_plan(options))
+    if form == "json":
+        _write(_json([each.to_dict() for each in found]), output)
+    else:
+        _write(traffic_text(found), output)
+    return OK
+
+
 @cli.command("claims")
 @click.argument("claim", required=False)
 @click.option(
@@ -269,6 +225,31 @@ def devices_command(form: str, output: str | None) -> int:
     return OK
 
 
+@cli.command("predict")
+@click.argument("table", type=click.Path(dir_okay=False))
+@click.option("-d", "--device", help="Device of rows that name none.")
+@_output_option
+def predict_command(table: str, device: str | None, output: str | None) -> int:
+    """Add predicted times with their bands to TABLE, a CSV file of operations."""
+    from planner.operation_table import (
+        predict_table,
+        read_operation_table,
+        reasons_of,
+        table_text,
+    )
+
+    operations = read_operation_table(Path(table))
+    times = predict_table(operations, device)
+    lacking = 0
+    for reason, rows, line in reasons_of(times):
+        lacking += rows
+        click.echo(f"{rows:,} rows not predicted, first in line {line}: {reason}", err=True)
+    if lacking == operations.rows:
+        return BAD_INPUT
+    _write(table_text(operations, times).rstrip("\n"), output)
+    return OK
+
+
 @cli.command("lint")
 def lint_command() -> int:
     """Check every specification: figures cited, sources used, counts exact."""
@@ -294,6 +275,11 @@ def ui_command(port: str, address: str) -> NoReturn:
     command += ["--server.address", address, "--server.port", str(number)]
     sys.stdout.flush()
     os.execv(sys.executable, command)
+
+
+for _command in COMMANDS:
+    cli.add_command(_command)
+cli.add_command(sweep_command_of(_scenario_options, _scenario))
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from planner.arrays import Numeric
 from planner.cost.limits import MOST_TOKENS
-from planner.cost.roofline import step_cost
+from planner.cost.roofline import FLOORS, step_cost
 from planner.crossovers import Lower, lower_ranges
 from planner.deployment import Deployment, resolve
 from planner.model import Model, Step
+from planner.model.admission import check_layout
 from planner.scenario import Scenario
 from planner.units import parse_count
 from planner.variants import VARIANTS, Exchange, VariantName, labels, variant
@@ -62,6 +63,10 @@ class Curve:
     values: Values
 
 
+def _printed(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crossover:
     """Where another mixer is better than the backbone's own.
@@ -89,8 +94,18 @@ class Crossover:
     @property
     def factor(self) -> str:
         """The factor for people, such as ``"7.95"`` or ``"1,012"``."""
+        return _printed(self.factor_at_longest)
+
+    @property
+    def outcome(self) -> str:
+        """What it needs there, such as ``"7.95× less"``, ``"4× as much"`` or ``"the same"``."""
         value = self.factor_at_longest
-        return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+        if value == 1:
+            return "the same"
+        times = _printed(value if value > 1 else 1 / value)
+        return (
+            "about the same" if times == "1" else f"{times}× {'less' if value > 1 else 'as much'}"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +169,7 @@ class Comparison:
                 "kv_cache_dtype": chosen.execution.cache.name,
                 "sequences": chosen.replica_sequences,
             },
-            "assumptions": list(chosen.assumptions),
+            "assumptions": [*chosen.assumptions, FLOORS],
             "contexts_tokens": [int(context) for context in self.contexts],
             "variants": [
                 {
@@ -223,9 +238,10 @@ def compare_variants(
     [1037, 1037]
     """
     deployment = resolve(scenario)
+    backbone = deployment.scenario.model
     wanted = [e if isinstance(e, Exchange) else Exchange(name=e) for e in exchanges]
     contexts = _contexts(deployment, longest)
-    models = [scenario.model, *(variant(scenario.model, each) for each in wanted)]
+    models = [backbone, *(variant(backbone, each) for each in wanted)]
     names: list[Literal["model"] | VariantName] = ["model", *(each.name for each in wanted)]
     measures = [_measure(model, deployment) for model in models]
     curves = tuple(
@@ -237,7 +253,7 @@ def compare_variants(
             values=measure(contexts),
         )
         for label, name, model, measure in zip(
-            (scenario.model.name, *labels(wanted)), names, models, measures, strict=True
+            (backbone.name, *labels(wanted)), names, models, measures, strict=True
         )
     )
     crossovers = tuple(
@@ -267,10 +283,10 @@ def _measure(model: Model, deployment: Deployment) -> Measure:
     """Return what computes every metric of a model at contexts."""
     execution, batch = deployment.execution, deployment.replica_sequences
     device = deployment.scenario.hardware.device
-    model.check_layout(execution.layout)
+    check_layout(model, execution.layout)
 
     def measure(contexts: NDArray[np.float64]) -> Values:
-        cost = step_cost(model, Step.decode(batch, contexts), execution, device, deployment.link)
+        cost = step_cost(model, Step.decode(batch, contexts), execution, device, deployment.links)
 
         def spread(value: Numeric) -> NDArray[np.float64]:
             return np.broadcast_to(np.asarray(value, dtype=np.float64), contexts.shape)
@@ -279,7 +295,7 @@ def _measure(model: Model, deployment: Deployment) -> Measure:
             "cache_bytes": spread(model.cache_bytes(contexts, execution)),
             "flop_per_token": spread(cost.flop / batch),
             "bytes_per_token": spread((cost.read_bytes + cost.write_bytes) / batch),
-            "step_time_s": spread(cost.time_s),
+            "step_time_s": spread(cost.floor_s),
         }
 
     return measure

@@ -6,7 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from planner.cost.memory import explain_cache, explain_weights
+from planner.explain_limits import LIMITS, largest_context, offload_bandwidth
+from planner.explain_pool import EXPLAIN_POOL, by_engine
+from planner.explain_steps import STEPS
 from planner.explanation import Explanation, Term
+from planner.model.placement import checkpoint_bytes, copied_bytes, multi_token_bytes
 from planner.units import format_bytes
 
 if TYPE_CHECKING:
@@ -124,7 +128,7 @@ def _state(plan: Plan) -> Explanation:
 def _architectural_cache(plan: Plan) -> Explanation:
     deployment = plan.deployment
     load = deployment.load
-    return explain_cache(plan.model, deployment.execution, load.context, load.sequences, 1)
+    return explain_cache(plan.model, deployment.execution, load.context, load.sequences)
 
 
 def _per_device(field: str) -> Explain:
@@ -140,116 +144,6 @@ def _per_device(field: str) -> Explain:
 def _capacity(plan: Plan) -> Explanation:
     device = plan.deployment.scenario.hardware.device
     return device.explain(f"memory.{device.capacity_basis}_capacity")
-
-
-def _pool(plan: Plan) -> Explanation:
-    memory = plan.memory
-    taken = {
-        "weights": memory.weights_bytes,
-        "activations": int(memory.activations_bytes),
-        "runtime": memory.runtime_bytes,
-        "graphs": memory.graphs_bytes,
-    }
-    return Explanation(
-        figure="engine.cache_pool_bytes",
-        meaning="What is left for caches on the fullest device.",
-        formula="max(0, capacity - " + " - ".join(taken) + ")",
-        substituted=f"{format_bytes(plan.capacity_bytes)} - "
-        + " - ".join(format_bytes(value) for value in taken.values()),
-        value=plan.cache_pool_bytes,
-        unit="bytes",
-        terms=(
-            Term(label="capacity", value=plan.capacity_bytes),
-            *(Term(label=name, value=-value) for name, value in taken.items()),
-        ),
-    )
-
-
-def _concurrency(plan: Plan) -> Explanation:
-    size = plan.deployment.memory.sequence_bytes(plan.deployment.load.context)
-    return Explanation(
-        figure="engine.max_concurrency",
-        meaning="Sequences of the given context that the pool of one replica holds.",
-        formula="cache_pool_bytes / bytes of one sequence",
-        substituted=f"{plan.cache_pool_bytes:,} / {int(size):,}",
-        value=plan.max_concurrency,
-        unit="sequences",
-    )
-
-
-def _pool_tokens(figure: str) -> Explain:
-    def explain(plan: Plan) -> Explanation:
-        context, concurrency = plan.deployment.load.context, plan.max_concurrency
-        return Explanation(
-            figure=figure,
-            meaning="Tokens that the pool holds in sequences of the given context; a block of the "
-            "ideal engine is one token.",
-            formula="⌊max_concurrency · context⌋",
-            substituted=f"{concurrency} · {context:,}",
-            value=None if concurrency is None else int(concurrency * context),
-            unit="tokens",
-        )
-
-    return explain
-
-
-def _block(plan: Plan) -> Explanation:
-    del plan
-    return Explanation(
-        figure="engine.block_tokens",
-        meaning="Tokens of one cache block; the ideal engine has no blocks.",
-        formula="1",
-        substituted="1",
-        value=1,
-        unit="tokens",
-    )
-
-
-def _largest_context(figure: str) -> Explain:
-    def explain(plan: Plan) -> Explanation:
-        limit = plan.largest_context
-        return Explanation(
-            figure=figure,
-            meaning="Longest context at which the given sequences fit together, at most what the "
-            "model's positions are good for.",
-            formula="max n ≤ usable context with total_bytes(n, sequences) ≤ capacity",
-            substituted=f"{plan.deployment.replica_sequences:,} sequences per replica; "
-            f"limited by {limit.limited_by}",
-            value=limit.value,
-            unit="tokens",
-        )
-
-    return explain
-
-
-def _most_sequences(plan: Plan) -> Explanation:
-    limit = plan.most_sequences
-    return Explanation(
-        figure="capacity.most_sequences",
-        meaning="Most sequences of the given context over all replicas.",
-        formula="dp · max s with total_bytes(context, s) ≤ capacity",
-        substituted=f"{plan.deployment.layout.dp} replicas at "
-        f"{plan.deployment.load.context:,} tokens; limited by {limit.limited_by}",
-        value=limit.value,
-        unit="sequences",
-    )
-
-
-def _fewest_devices(figure: str, field: str) -> Explain:
-    def explain(plan: Plan) -> Explanation:
-        fleet = plan.fewest_devices
-        return Explanation(
-            figure=figure,
-            meaning="Fewest devices of this kind that hold the load.",
-            formula="min over admitted tp ≤ 64 of tp · ⌈sequences / most sequences at tp⌉",
-            substituted="none holds one sequence"
-            if fleet is None
-            else f"tp {fleet.tp} × dp {fleet.dp}",
-            value=getattr(fleet, field) if fleet else None,
-            unit="devices",
-        )
-
-    return explain
 
 
 def _headroom(plan: Plan) -> Explanation:
@@ -274,28 +168,29 @@ def _fits(plan: Plan) -> Explanation:
     )
 
 
-def _step(phase: str, field: str) -> Explain:
-    return lambda plan: getattr(plan, phase).explain(field)
-
-
-def _tokens_per_s(phase: str) -> Explain:
-    def explain(plan: Plan) -> Explanation:
-        cost = getattr(plan, phase)
-        value = cost.step.tokens / float(cost.time_s)
-        return Explanation(
-            figure=f"{phase}.tokens_per_s",
-            meaning="Tokens per second of one replica at the floor time; a ceiling.",
-            formula="tokens of the step / time_s",
-            substituted=f"{cost.step.tokens:,} / {float(cost.time_s):.6g}",
-            value=value,
-            unit="tokens/s",
-        )
-
-    return explain
-
-
 def _architectural_weights(plan: Plan) -> Explanation:
-    return explain_weights(plan.model, plan.deployment.execution, 1)
+    return explain_weights(plan.model, plan.deployment.execution)
+
+
+def _checkpoint(plan: Plan) -> Explanation:
+    execution = plan.deployment.execution
+    scheme = execution.weights
+    sizes = {
+        "weights": plan.model.weights_bytes(execution),
+        "multi-token prediction, not loaded": multi_token_bytes(plan.model, scheme),
+        "copies of token table and head": copied_bytes(plan.model, scheme),
+    }
+    terms = tuple(Term(label=name, value=size) for name, size in sizes.items() if size)
+    return Explanation(
+        figure="model.checkpoint_bytes",
+        meaning="What the files of the checkpoint hold, without their headers.",
+        formula=" + ".join(term.label for term in terms),
+        substituted=" + ".join(f"{term.value:,}" for term in terms),
+        value=checkpoint_bytes(plan.model, scheme),
+        unit="bytes",
+        terms=terms,
+        sources=tuple(plan.model.sources),
+    )
 
 
 EXPLAIN: Mapping[str, Explain] = {
@@ -303,6 +198,7 @@ EXPLAIN: Mapping[str, Explain] = {
     "model.active_parameters": lambda plan: _parameters(plan, active=True),
     "model.layers": _layers,
     "model.usable_context_tokens": _usable_context,
+    "model.checkpoint_bytes": _checkpoint,
     "memory.architectural.weights_bytes": _architectural_weights,
     "memory.architectural.cache_bytes": _architectural_cache,
     "memory.architectural.cache_bytes_per_token": _per_token,
@@ -315,28 +211,22 @@ EXPLAIN: Mapping[str, Explain] = {
             "activations_bytes",
             "runtime_bytes",
             "graphs_bytes",
+            "reserve_bytes",
             "total_bytes",
         )
     },
     "memory.per_device.capacity_bytes": _capacity,
-    "engine.cache_pool_bytes": _pool,
-    "engine.block_tokens": _block,
-    "engine.blocks": _pool_tokens("engine.blocks"),
-    "engine.reported_cache_tokens": _pool_tokens("engine.reported_cache_tokens"),
-    "engine.max_concurrency": _concurrency,
-    "engine.max_context_tokens": _largest_context("engine.max_context_tokens"),
-    **{
-        f"{phase}.{field}": _step(phase, field)
-        for phase in ("prefill", "decode")
-        for field in ("flop", "read_bytes", "write_bytes", "time_s", "bound")
-    },
-    "prefill.tokens_per_s": _tokens_per_s("prefill"),
-    "decode.tokens_per_s": _tokens_per_s("decode"),
-    "capacity.largest_context_tokens": _largest_context("capacity.largest_context_tokens"),
-    "capacity.most_sequences": _most_sequences,
-    "capacity.fewest_devices": _fewest_devices("capacity.fewest_devices", "devices"),
-    "capacity.fewest_devices_tp": _fewest_devices("capacity.fewest_devices_tp", "tp"),
-    "capacity.fewest_devices_dp": _fewest_devices("capacity.fewest_devices_dp", "dp"),
+    "memory.offload.weights_bytes": _per_device("offloaded_weights_bytes"),
+    "memory.offload.cache_bytes": _per_device("offloaded_cache_bytes"),
+    "memory.offload.bandwidth_bytes_per_s": offload_bandwidth,
+    **by_engine(
+        {
+            **EXPLAIN_POOL,
+            "engine.max_context_tokens": largest_context("engine.max_context_tokens"),
+        }
+    ),
+    **STEPS,
+    **LIMITS,
     "verdict.fits": _fits,
     "verdict.headroom_bytes": _headroom,
 }

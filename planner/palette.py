@@ -58,6 +58,7 @@ PALETTE: Mapping[Component, Look] = {
     "activations": _same(_GREEN),
     "runtime": _same(_PURPLE),
     "graphs": _same(_YELLOW),
+    "reserve": _same(_GRAY),
     "free": Look(color="#e4e7eb", dark_color="#3d4650"),
     "capacity": _same(_VERMILLION, 6, 3),
     "model": Look(color=INK, dark_color=DARK_INK),

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
 from planner.cost.limits import Limit, largest_context, most_sequences
 from planner.cost.memory import MemoryUse
-from planner.cost.roofline import OperationCost, StepCost, step_cost
+from planner.cost.roofline import StepCost, step_cost
+from planner.cost.step_times import StepTimes, step_times, time_assumptions
 from planner.deployment import Deployment, resolve
+from planner.engines.ideal import ideal_answer
 from planner.errors import UnknownNameError
 from planner.explain import EXPLAIN
 from planner.explanation import Explanation
+from planner.fewest import Fewest, fewest_devices, fewest_figures
 from planner.model import Model, Step
+from planner.model.placement import checkpoint_bytes
+from planner.offloading import offload_figures, offload_inputs
+from planner.phases import phase_figures
 from planner.references import REFERENCES
 from planner.scenario import Scenario
-from planner.sizing import Fleet, Suggestion, fewest_devices, suggestions
+from planner.sizing import Suggestion, suggestions
 from planner.sources import Source
-from planner.units import format_bytes
+from planner.verdict import sentence
 from planner.version import SCHEMA_VERSION, __version__
 
 Limiting = Literal["weights", "cache", "activations"]
@@ -77,7 +83,7 @@ class Plan:
         return Limit(value=limit.value * self.deployment.layout.dp, limited_by=limit.limited_by)
 
     @cached_property
-    def fewest_devices(self) -> Fleet | None:
+    def fewest_devices(self) -> Fewest | None:
         """Fewest devices of this kind that hold the load. [1]."""
         return fewest_devices(self.deployment)
 
@@ -86,10 +92,29 @@ class Plan:
         """What to change; empty where the load fits."""
         return () if self.fits else suggestions(self.deployment)
 
+    @cached_property
+    def _times(self) -> tuple[StepTimes, ...] | None:
+        return step_times((self.prefill, self.decode), self.deployment.execution)
+
+    @property
+    def prefill_times(self) -> StepTimes | None:
+        """Calibrated time of the prefill; None where only its floor is known."""
+        return self._times[0] if self._times else None
+
+    @property
+    def decode_times(self) -> StepTimes | None:
+        """Calibrated time of the decode step; None where only its floor is known."""
+        return self._times[1] if self._times else None
+
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """What the answer takes for granted: of the deployment, then of its times."""
+        return (*self.deployment.assumptions, *time_assumptions(self.decode, self.decode_times))
+
     @property
     def limiting(self) -> Limiting:
         """What takes the room: weights if they alone do not fit, else the largest variable part."""
-        fixed = self.memory.weights_bytes + self.memory.runtime_bytes
+        fixed = self.memory.weights_bytes + self.memory.runtime_bytes + self.memory.reserve_bytes
         if fixed > self.capacity_bytes:
             return "weights"
         parts: dict[Limiting, float] = {
@@ -104,27 +129,7 @@ class Plan:
     @property
     def verdict(self) -> str:
         """The answer in one sentence."""
-        deployment = self.deployment
-        load, hardware = deployment.load, deployment.scenario.hardware
-        name = hardware.device.name
-        devices = f"{hardware.devices} × {name}" if hardware.devices > 1 else f"one {name}"
-        many = "sequences" if load.sequences > 1 else "sequence"
-        what = (
-            f"{self.model.name} ({deployment.execution.weights.name} weights, "
-            f"{deployment.execution.cache.name} cache) with {load.sequences:,} {many} of "
-            f"{load.context:,} tokens"
-        )
-        total = format_bytes(self.memory.total_bytes)
-        capacity = format_bytes(self.capacity_bytes)
-        if self.fits:
-            return (
-                f"{what} fits on {devices}: {total} of {capacity} on the fullest device, "
-                f"{format_bytes(self.headroom_bytes)} to spare."
-            )
-        return (
-            f"{what} does not fit on {devices}: {total} are needed on the fullest device, "
-            f"{capacity} are there, {format_bytes(-self.headroom_bytes)} too little."
-        )
+        return sentence(self.deployment, self.memory)
 
     def explain(self, path: str) -> Explanation:
         """Return how a figure came about.
@@ -161,13 +166,22 @@ class Plan:
             "planner_version": __version__,
             "inputs": self.inputs(),
             "warnings": list(self.deployment.warnings),
-            "assumptions": list(self.deployment.assumptions),
+            "assumptions": list(self.assumptions),
             "sources": self._sources(),
             "model": self._model(),
-            "memory": {"architectural": self._architectural(), "per_device": self._per_device()},
+            "memory": {
+                "architectural": self._architectural(),
+                "per_device": self._per_device(),
+                "stages": self.deployment.memory.to_dict(
+                    self.deployment.load.context, self.deployment.replica_sequences
+                ),
+                "offload": offload_figures(
+                    self.deployment.links.offload, self.deployment.execution.offload, self.memory
+                ),
+            },
             "engine": self._engine(),
-            "prefill": _phase(self.prefill, self.prefill.step.tokens),
-            "decode": _phase(self.decode, self.decode.step.tokens),
+            "prefill": phase_figures(self.prefill, self.prefill_times),
+            "decode": phase_figures(self.decode, self.decode_times),
             "capacity": self._capacity(),
             "verdict": self._verdict(),
         }
@@ -189,8 +203,8 @@ class Plan:
             "device": scenario.hardware.id,
             "device_name": scenario.hardware.device.name,
             "devices": scenario.hardware.devices,
-            "tp": execution.layout.tp,
-            "dp": execution.layout.dp,
+            **asdict(execution.layout),
+            **offload_inputs(execution.offload),
             "weights": execution.weights.name,
             "activations": execution.activations.name,
             "stream": execution.stream.name,
@@ -200,6 +214,10 @@ class Plan:
             "isl": load.isl,
             "osl": load.osl,
             "max_num_batched_tokens": deployment.memory.step_tokens,
+            "mtp": scenario.mtp,
+            "images": scenario.images,
+            "image_tokens": scenario.image_tokens,
+            **(deployment.allocation.inputs() if deployment.allocation else {}),
         }
 
     def _model(self) -> dict[str, Any]:
@@ -209,6 +227,7 @@ class Plan:
             "active_parameters": self.model.active_parameters,
             "layers": len(self.model.layers),
             "usable_context_tokens": self.model.usable_context,
+            "checkpoint_bytes": checkpoint_bytes(self.model, self.deployment.execution.weights),
         }
 
     def _architectural(self) -> dict[str, int | float]:
@@ -228,6 +247,7 @@ class Plan:
             "activations_bytes": int(memory.activations_bytes),
             "runtime_bytes": memory.runtime_bytes,
             "graphs_bytes": memory.graphs_bytes,
+            "reserve_bytes": int(memory.reserve_bytes),
             "total_bytes": int(memory.total_bytes),
             "capacity_bytes": self.capacity_bytes,
         }
@@ -238,36 +258,35 @@ class Plan:
         return max(0, self.headroom_bytes + int(self.memory.cache_bytes))
 
     @property
+    def sequence_bytes(self) -> int:
+        """What one sequence of the given context takes on the fullest device. [bytes]."""
+        context = self.deployment.load.context
+        rank = self.deployment.memory.fullest(context, self.deployment.replica_sequences)
+        return int(rank.sequence_bytes(context))
+
+    @property
     def max_concurrency(self) -> float | None:
         """Sequences of the given context that the pool of one replica holds. [1]."""
-        size = self.deployment.memory.sequence_bytes(self.deployment.load.context)
+        size = self.sequence_bytes
         return self.cache_pool_bytes / size if size else None
 
     def _engine(self) -> dict[str, Any]:
-        concurrency = self.max_concurrency
-        context = self.deployment.load.context
-        tokens = None if concurrency is None else int(concurrency * context)
-        return {
-            "name": "ideal",
-            "version": None,
-            "cache_pool_bytes": self.cache_pool_bytes,
-            "block_tokens": 1,
-            "blocks": tokens,
-            "reported_cache_tokens": tokens,
-            "max_concurrency": concurrency,
-            "max_context_tokens": self.largest_context.value,
-        }
+        if self.deployment.allocation is not None:
+            return self.deployment.allocation.to_dict()
+        return ideal_answer(
+            pool_bytes=self.cache_pool_bytes,
+            concurrency=self.max_concurrency,
+            context=self.deployment.load.context,
+            longest=self.largest_context.value,
+        )
 
     def _capacity(self) -> dict[str, Any]:
-        fleet = self.fewest_devices
         return {
             "largest_context_tokens": self.largest_context.value,
             "largest_context_limited_by": self.largest_context.limited_by,
             "most_sequences": self.most_sequences.value,
             "most_sequences_limited_by": self.most_sequences.limited_by,
-            "fewest_devices": fleet.devices if fleet else None,
-            "fewest_devices_tp": fleet.tp if fleet else None,
-            "fewest_devices_dp": fleet.dp if fleet else None,
+            **fewest_figures(self.fewest_devices),
         }
 
     def _verdict(self) -> dict[str, Any]:
@@ -305,38 +324,6 @@ class Plan:
         ]
 
 
-def _phase(cost: StepCost, tokens: float) -> dict[str, Any]:
-    time_s = float(cost.time_s)
-    return {
-        "flop": float(cost.flop),
-        "read_bytes": float(cost.read_bytes),
-        "write_bytes": float(cost.write_bytes),
-        "time_s": time_s,
-        "time_p10_s": None,
-        "time_p90_s": None,
-        "bound": cost.bound,
-        "tokens_per_s": tokens / time_s,
-        "operations": [_operation(item) for item in cost.operations],
-    }
-
-
-def _operation(item: OperationCost) -> dict[str, Any]:
-    operation = item.operation
-    return {
-        "layer": item.layer,
-        "name": operation.name,
-        "kind": operation.kind,
-        "precision": operation.precision,
-        "count": item.count,
-        "flop": float(operation.flop * item.count),
-        "read_bytes": float(operation.read_bytes * item.count),
-        "write_bytes": float(operation.write_bytes * item.count),
-        "message_bytes": float(operation.message_bytes * item.count),
-        "time_s": float(item.time_s),
-        "bound": item.bound,
-    }
-
-
 def plan(scenario: Scenario) -> Plan:
     """Answer a scenario. Pure: no files, no network, no clock.
 
@@ -370,21 +357,24 @@ def plan(scenario: Scenario) -> Plan:
     ...         sequences=16,
     ...     )
     ... )
-    >>> answer.fits, round(float(answer.decode.time_s) * 1e3, 2)
+    >>> answer.fits, round(float(answer.decode.floor_s) * 1e3, 2)
     (True, 7.1)
     """
     deployment = resolve(scenario)
     load, execution = deployment.load, deployment.execution
+    model = deployment.scenario.model
     sequences = deployment.replica_sequences
-    device, link = scenario.hardware.device, deployment.link
+    device, links = scenario.hardware.device, deployment.links
     return Plan(
         deployment=deployment,
         memory=deployment.memory.use(load.context, sequences),
-        prefill=step_cost(
-            scenario.model, Step.prefill(sequences, load.isl), execution, device, link
-        ),
+        prefill=step_cost(model, Step.prefill(sequences, load.isl), execution, device, links),
         decode=step_cost(
-            scenario.model, Step.decode(sequences, load.context), execution, device, link
+            model,
+            Step.decode(sequences, load.context),
+            execution,
+            device,
+            links,
         ),
     )
 

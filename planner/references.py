@@ -1,7 +1,8 @@
-"""Publications that formulas in the engine rest on."""
+"""Publications and programs that formulas in the engine rest on."""
 
 from __future__ import annotations
 
+from planner.software import SOFTWARE
 from planner.sources import Source
 
 REFERENCES: dict[str, Source] = {
@@ -61,12 +62,11 @@ REFERENCES: dict[str, Source] = {
         publisher="arXiv:2412.19255",
         date="2024",
     ),
-    "flashmla-2025": Source(
-        kind="repository",
-        title="FlashMLA: the packed fp8 layouts of latent caches",
-        publisher="DeepSeek",
-        date="2025",
-        locator="README.md, commit 9241ae3e",
+    "liu-2023-ring": Source(
+        kind="paper",
+        title="Ring Attention with Blockwise Transformers for Near-Infinite Context",
+        publisher="arXiv:2310.01889",
+        date="2023",
     ),
     "dao-2022": Source(
         kind="paper",
@@ -390,5 +390,6 @@ REFERENCES: dict[str, Source] = {
         date="2023",
         locator="stripedhyena/model.py and engine.py, commits 1746a0d4 and f2f623d6",
     ),
+    **SOFTWARE,
 }
 """Publications that formulas in the engine rest on, by id."""

@@ -1,4 +1,4 @@
-"""What would have to change: fewest devices, and concrete ways to make a load fit."""
+"""What would have to change: concrete ways to make a load fit."""
 
 from __future__ import annotations
 
@@ -8,51 +8,16 @@ from dataclasses import dataclass, replace
 from planner.arrays import ceil_div
 from planner.cost.limits import largest_context, most_sequences
 from planner.deployment import Deployment, rank_memory
-from planner.model import Execution, Layout
+from planner.engines import EngineSettings
+from planner.fewest import fewest_devices
+from planner.layouts import given_sizes
+from planner.model import Execution
 from planner.model.schemes import weight_scheme
 from planner.model.storage import CACHE_FORMATS
 from planner.units import format_bytes
 
-_MOST_TP = 64
 _SMALLER_WEIGHTS = ("fp8", "int4")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fleet:
-    """The fewest devices that hold a load, and their layout."""
-
-    devices: int
-    tp: int
-    dp: int
-
-
-def fewest_devices(deployment: Deployment) -> Fleet | None:
-    """Return the fewest devices of this kind that hold the load.
-
-    Parameters
-    ----------
-    deployment : Deployment
-        Model, device, formats and load.
-
-    Returns
-    -------
-    Fleet or None
-        The smallest tp · dp; the smaller tp of equals. None where no admitted tp up to 64 holds
-        one sequence.
-    """
-    best: Fleet | None = None
-    scenario, load = deployment.scenario, deployment.load
-    for tp in scenario.model.tensor_parallel_sizes(_MOST_TP):
-        if best and tp >= best.devices:
-            break
-        execution = replace(deployment.execution, layout=Layout(tp=tp))
-        limit = most_sequences(rank_memory(scenario, execution), load.context)
-        if limit.value == 0:
-            continue
-        dp = 1 if limit.value is None else int(ceil_div(load.sequences, limit.value))
-        if best is None or tp * dp < best.devices:
-            best = Fleet(devices=tp * dp, tp=tp, dp=dp)
-    return best
+_LARGE_SHARE = 0.95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,9 +53,11 @@ def suggestions(deployment: Deployment) -> tuple[Suggestion, ...]:
     Returns
     -------
     tuple of Suggestion
-        Smaller cache, fewer sequences, shorter context, smaller weights, more devices.
+        Flags of the engine, smaller cache, fewer sequences, shorter context, smaller weights, more
+        devices.
     """
     found = [
+        *_engine_flags(deployment),
         *_smaller_cache(deployment),
         *_smaller_load(deployment),
         *_smaller_weights(deployment),
@@ -104,6 +71,45 @@ def _with(deployment: Deployment, execution: Execution) -> tuple[int, bool]:
     sequences = int(ceil_div(deployment.load.sequences, execution.layout.dp))
     total = int(memory.use(deployment.load.context, sequences).total_bytes)
     return total, total <= memory.capacity_bytes
+
+
+def _engine_flags(deployment: Deployment) -> Iterator[Suggestion]:
+    """What costs nothing: shorter requests admitted, and more of the device for the engine."""
+    allocation, settings = deployment.allocation, deployment.scenario.engine
+    if allocation is None or settings is None:
+        return
+    longest = allocation.pool.max_context_tokens
+    admitted = allocation.pool.max_model_len
+    if longest is not None and deployment.load.context <= longest < admitted:
+        yield _flagged(
+            deployment,
+            replace(settings, max_model_len=longest),
+            {"--max-model-len": longest},
+            f"Admit requests of at most {longest:,} tokens",
+        )
+    share = settings.gpu_memory_utilization
+    if settings.kv_pool_bytes is None and (share is None or share < _LARGE_SHARE):
+        found = _flagged(
+            deployment,
+            replace(settings, gpu_memory_utilization=_LARGE_SHARE),
+            {"--gpu-memory-utilization": f"{_LARGE_SHARE:g}"},
+            f"Let the engine take {_LARGE_SHARE:.0%} of the device",
+        )
+        use = deployment.memory.use(deployment.load.context, deployment.replica_sequences)
+        if found.total_bytes < use.total_bytes:
+            yield found
+
+
+def _flagged(
+    deployment: Deployment, settings: EngineSettings, change: dict[str, int | str], text: str
+) -> Suggestion:
+    scenario = replace(deployment.scenario, engine=settings)
+    memory = rank_memory(scenario, deployment.execution)
+    total = int(memory.use(deployment.load.context, deployment.replica_sequences).total_bytes)
+    fits = total <= memory.capacity_bytes
+    return Suggestion(
+        text=f"{text}: {_phrase(total, fits)}.", change=change, total_bytes=total, fits=fits
+    )
 
 
 def _phrase(total: int, fits: bool) -> str:
@@ -179,12 +185,10 @@ def _more_devices(deployment: Deployment) -> Iterator[Suggestion]:
     fleet = fewest_devices(deployment)
     if fleet is None:
         return
-    layout = Layout(tp=fleet.tp, dp=fleet.dp)
-    total, fits = _with(deployment, replace(deployment.execution, layout=layout))
+    total, fits = _with(deployment, replace(deployment.execution, layout=fleet.layout))
     yield Suggestion(
-        text=f"Use {fleet.devices:,} devices (tp {fleet.tp}, dp {fleet.dp}): "
-        f"{_phrase(total, fits)}.",
-        change={"-n": fleet.devices, "--tp": fleet.tp, "--dp": fleet.dp},
+        text=f"Use {fleet.devices:,} devices ({fleet.sizes}): {_phrase(total, fits)}.",
+        change={"-n": fleet.devices, **fleet.flags(given_sizes(deployment.scenario))},
         total_bytes=total,
         fits=fits,
     )

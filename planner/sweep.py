@@ -80,18 +80,18 @@ def sweep(scenario: Scenario, *, context: ArrayLike, sequences: ArrayLike) -> Sw
     shape = (contexts.size, many.size)
     total = deployment.memory.use(rows, columns).total_bytes
     cost = step_cost(
-        scenario.model,
+        deployment.scenario.model,
         Step.decode(columns, rows),
         deployment.execution,
         scenario.hardware.device,
-        deployment.link,
+        deployment.links,
     )
     return Sweep(
         context=contexts,
         sequences=many,
         total_bytes=np.broadcast_to(total, shape),
         fits=np.broadcast_to(total <= deployment.memory.capacity_bytes, shape),
-        decode_time_s=np.broadcast_to(cost.time_s, shape),
+        decode_time_s=np.broadcast_to(cost.floor_s, shape),
     )
 
 

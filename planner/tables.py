@@ -6,7 +6,9 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from planner.attention_io import ORDERS, RATIOS, LayerTraffic
 from planner.comparison import MEANINGS, METRICS, Comparison
+from planner.engines import steps
 from planner.explanation import Explanation
 from planner.plan import Plan
 from planner.units import format_bytes, format_quantity, format_seconds, format_si
@@ -66,6 +68,7 @@ def plan_text(plan: Plan) -> str:
     blocks = [
         _paragraph(("FITS  " if plan.fits else "DOES NOT FIT  ") + plan.verdict),
         _memory(plan),
+        *([_allocation(plan)] if plan.deployment.allocation else []),
         _times(plan),
         _limits(plan),
     ]
@@ -74,7 +77,7 @@ def plan_text(plan: Plan) -> str:
         blocks.append("What would help\n" + "\n".join(lines))
     for title, notes in (
         ("Warnings", plan.deployment.warnings),
-        ("Assumptions", plan.deployment.assumptions),
+        ("Assumptions", plan.assumptions),
     ):
         if notes:
             blocks.append(title + "\n" + "\n".join(_paragraph(note, "  - ") for note in notes))
@@ -89,26 +92,72 @@ def _memory(plan: Plan) -> str:
         rows.append([f"  {label}", format_bytes(per_device[key]), format_bytes(whole[key])])
     rows += [
         [f"  {label}", format_bytes(per_device[f"{label}_bytes"]), ""]
-        for label in ("activations", "runtime", "total", "capacity")
+        for label in ("activations", "runtime", "graphs", "reserve", "total", "capacity")
+        if per_device[f"{label}_bytes"] or label == "total"
     ]
-    return align(rows, right=[1, 2])
+    away = data["offload"]
+    if away["to"]:
+        bandwidth = format_si(away["bandwidth_bytes_per_s"], "B/s")
+        size = format_bytes(away["weights_bytes"] + away["cache_bytes"])
+        rows.append([f"  in {away['to']} memory, over {bandwidth}", size, ""])
+    return align(rows, right=[1, 2]) + _stages(data["stages"])
+
+
+def _stages(stages: list[dict[str, int | bool]]) -> str:
+    """Return what the stages of a pipeline hold, where there are several."""
+    if len(stages) == 1:
+        return ""
+    rows = [["Stages", "layers", "devices", "weights", "caches", "total"]]
+    for stage in stages:
+        ends = "".join(f", {end}" for end in ("embedding", "head") if stage[end])
+        sizes = (format_bytes(stage[f"{key}_bytes"]) for key in ("weights", "cache", "total"))
+        name = f"  from layer {stage['first_layer']:,}{ends}"
+        rows.append([name, f"{stage['layers']:,}", f"{stage['devices']:,}", *sizes])
+    return "\n\n" + align(rows, right=[1, 2, 3, 4, 5])
+
+
+def _allocation(plan: Plan) -> str:
+    """From the label capacity to what is left, and what the engine prints."""
+    allocation = plan.deployment.allocation
+    if allocation is None:
+        return ""
+    pool = allocation.pool
+    rows = [[f"{allocation.engine} {allocation.version}", "size", "left", "why"]]
+    for step in steps(allocation, int(plan.memory.cache_bytes)):
+        size, left = format_bytes(step.item.bytes), format_bytes(step.left_bytes)
+        rows.append([f"  {step.item.name}", size, left, step.item.rule])
+    many = "-" if pool.max_concurrency is None else f"{pool.max_concurrency:,.2f}"
+    printed = (
+        f"{pool.blocks:,} blocks of {pool.block_tokens:,} tokens; "
+        f"{_count(pool.reported_cache_tokens)} tokens and {many} requests of "
+        f"{pool.max_model_len:,} tokens, as the engine prints them; "
+        f"longest request that fits {_count(pool.max_context_tokens)} tokens"
+    )
+    return align(rows, right=[1, 2]) + "\n" + _paragraph(printed, "  ")
 
 
 def _times(plan: Plan) -> str:
-    rows = [["Floor times", "time", "FLOP", "read", "written", "bound", "tokens/s"]]
-    for name, cost in (("prefill", plan.prefill), ("decode step", plan.decode)):
+    rows = [
+        ["Times", "typical", "p10–p90", "floor", "FLOP", "read", "written", "bound", "tokens/s"]
+    ]
+    data = plan.to_dict()
+    for name, phase in (("prefill", data["prefill"]), ("decode step", data["decode"])):
+        band = [phase["time_p10_s"], phase["time_p90_s"]]
+        known = phase["time_p10_s"] is not None
         rows.append(
             [
                 f"  {name}",
-                format_seconds(float(cost.time_s)),
-                format_si(float(cost.flop), "FLOP"),
-                format_bytes(cost.read_bytes),
-                format_bytes(cost.write_bytes),
-                cost.bound,
-                f"{cost.step.tokens / float(cost.time_s):,.0f}",
+                format_seconds(phase["time_s"]) if known else "not known",
+                "–".join(format_seconds(edge) for edge in band) if known else "not known",
+                format_seconds(phase["floor_s"]),
+                format_si(phase["flop"], "FLOP"),
+                format_bytes(phase["read_bytes"]),
+                format_bytes(phase["write_bytes"]),
+                phase["bound"],
+                f"{phase['tokens_per_s']:,.0f}",
             ]
         )
-    return align(rows, right=[1, 2, 3, 4, 6])
+    return align(rows, right=[1, 2, 3, 4, 5, 6, 8])
 
 
 def _limits(plan: Plan) -> str:
@@ -121,7 +170,7 @@ def _limits(plan: Plan) -> str:
         [
             "  fewest devices",
             _count(fleet.devices if fleet else None),
-            f"tp {fleet.tp}, dp {fleet.dp}" if fleet else "none holds one sequence",
+            fleet.sizes if fleet else "none holds one sequence",
         ],
     ]
     return align(rows, right=[1])
@@ -149,7 +198,8 @@ def explanation_text(explanation: Explanation) -> str:
         _paragraph(explanation.meaning, "  "),
         _paragraph(f"= {explanation.formula}", "  "),
         _paragraph(f"= {explanation.substituted}", "  "),
-        f"  = {_value(explanation.value)} {explanation.unit}",
+        f"  = {_value(explanation.value)}"
+        + ("" if explanation.value is None else f" {explanation.unit}"),
     ]
     if explanation.terms:
         rows = [[f"    {t.label}", _value(t.value), t.detail] for t in explanation.terms]
@@ -163,6 +213,32 @@ def _value(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return "none" if value is None else str(value)
     return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
+
+
+def traffic_text(layers: Sequence[LayerTraffic]) -> str:
+    """Return what the order of computation saves in attention, for people.
+
+    Parameters
+    ----------
+    layers : sequence of LayerTraffic
+        One for each kind of layer.
+
+    Returns
+    -------
+    str
+        One block each: every order with its bytes and formula, then the saving.
+    """
+    blocks = []
+    for each in layers:
+        found = [each.traffic.explain(name) for name in (*ORDERS, *RATIOS)]
+        rows = [[f"  {e.figure}", format_quantity(e.value, e.unit), e.formula] for e in found]
+        lines = [
+            f"{each.layer}: one of {each.layers:,} layers, one prompt",
+            _paragraph(found[0].substituted, "  "),
+            align(rows, right=[1]),
+        ]
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks)
 
 
 def comparison_text(comparison: Comparison) -> str:
@@ -209,9 +285,10 @@ def comparison_text(comparison: Comparison) -> str:
 def _needs_less(comparison: Comparison, label: str, metric: Any) -> str:
     found = comparison.crossover(label, metric)
     if found.start is None:
-        return "the same" if found.factor_at_longest == 1 else "never"
+        same = found.factor_at_longest == 1
+        return found.outcome if same else f"never, {found.outcome} at the end"
     until = "" if found.end is None else f" to {found.end:,}"
-    return f"from {found.start:,}{until}, {found.factor}x at the end"
+    return f"from {found.start:,}{until}, {found.outcome} at the end"
 
 
 def reckoned(value: float | int, unit: str) -> str:
@@ -276,9 +353,9 @@ def cards_text(cards: Sequence[Mapping[str, Any]]) -> str:
         ]
         lines.append("  computed\n" + align(figures, right=[1]))
         lines.append("  assumptions (--set NAME=VALUE)\n" + align(_card_rows(card)))
-        loose = [each["name"] for each in card["quoted"] if not each["verified"]]
+        loose = [each["note"] for each in card["quoted"] if not each["verified"]]
         if loose:
-            lines.append(_paragraph(f"quoted, not re-read in its source: {', '.join(loose)}", "  "))
+            lines.append(_paragraph(f"quoted, not re-read in its source: {'; '.join(loose)}", "  "))
         if card["sources"]:
             lines.append(f"  sources: {', '.join(each['id'] for each in card['sources'])}")
         blocks.append("\n".join(lines))

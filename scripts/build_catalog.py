@@ -35,7 +35,11 @@ def build(entry: Mapping[str, Any], folder: Path) -> Model:
     """Return the model of one entry of the table."""
     config = entry["config"]
     figures = config if isinstance(config, dict) else read_json(folder / config)
-    imported = import_config({**figures, **entry.get("fields", {})}, where=entry["id"])
+    imported = import_config(
+        {**figures, **entry.get("fields", {})},
+        where=entry["id"],
+        quantisation=_beside(config, folder),
+    )
     model = replace(
         imported,
         id=entry["id"],
@@ -52,6 +56,14 @@ def build(entry: Mapping[str, Any], folder: Path) -> Model:
             got=entry["parameters"],
         )
     return model
+
+
+def _beside(config: Any, folder: Path) -> Mapping[str, Any] | None:
+    """Return what stands about quantisation in a file of its own."""
+    if isinstance(config, dict):
+        return None
+    beside = folder / "quantization" / config
+    return read_json(beside) if beside.is_file() else None
 
 
 def text_of(model: Model) -> str:

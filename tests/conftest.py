@@ -55,11 +55,26 @@ def shared_data() -> Path:
     return folder
 
 
+def _cuda_missing() -> str:
+    """Why no CUDA device can be used; empty where one can."""
+    if importlib.util.find_spec("torch") is None:
+        return "needs torch (make test-oracles installs it) and a CUDA device"
+    import torch
+
+    return "" if torch.cuda.is_available() else "needs a CUDA device"
+
+
+def pytest_configure() -> None:
+    """Ask for Triton's interpreter where no CUDA device is, before any test imports Triton."""
+    if _cuda_missing():
+        os.environ["TRITON_INTERPRET"] = "1"
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip, with the reason, what this machine cannot run."""
     missing = [name for name in ("torch", "transformers") if importlib.util.find_spec(name) is None]
     needs_gpu = [item for item in items if item.get_closest_marker("gpu")]
-    gpu_reason = _gpu_missing() if needs_gpu else ""
+    gpu_reason = _cuda_missing() if needs_gpu else ""
     for item in items:
         if missing and item.get_closest_marker("oracle"):
             reason = f"needs {' and '.join(missing)} (make test-oracles installs them)"
@@ -67,14 +82,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in needs_gpu:
         if gpu_reason:
             item.add_marker(pytest.mark.skip(reason=gpu_reason))
-
-
-def _gpu_missing() -> str:
-    if importlib.util.find_spec("torch") is None:
-        return "needs torch (make test-oracles installs it) and a CUDA device"
-    import torch
-
-    return "" if torch.cuda.is_available() else "needs a CUDA device"
 
 
 @pytest.hookimpl(wrapper=True)

@@ -49,7 +49,26 @@ def test_table_holds_verdict_memory_times_and_limits(capfd: pytest.CaptureFixtur
     assert max(len(line) for line in out.splitlines()) <= 120
 
 
+def test_layouts_and_offloading_are_asked_for_and_said(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    layout = ["--tp", "2", "--pp", "3", "--offload-weights", "30 layers", "--offload-cache", "50%"]
+    code, out, _ = call(capfd, "plan", "-m", "gemma-2-9b", "-d", "rtx-4090", *layout)
+    assert code == OK
+    for words in ("6 × NVIDIA", "from layer 0, embedding", "from layer 28, head", "in host memory"):
+        assert words in " ".join(out.split())
+    experts = ["-m", "deepseek-v3", "-d", "h200-sxm", "--ep", "16", "--tp", "2"]
+    code, out, _ = call(capfd, "plan", *experts, "--format", "json")
+    inputs = json.loads(out)["inputs"]
+    assert {"tp": 2, "dp": 8, "ep": 16, "attention_dp": 8}.items() <= inputs.items()
+
+
 BAD: dict[str, list[str]] = {
+    "more stages than layers": [*BASE, "--pp", "33"],
+    "experts it has not": [*BASE, "--ep", "2"],
+    "layouts that leave devices over": [*BASE, "-n", "8", "--tp", "2", "--pp", "3"],
+    "more than all weights": [*BASE, "--offload-weights", "1.5"],
+    "drives nobody knows": [*BASE, "--offload-cache", "0.5", "--offload-to", "nvme"],
     "unknown model": ["-m", "no-such-model", "-d", "h100-sxm"],
     "unknown device": ["-m", "llama-3.1-8b", "-d", "nope"],
     "unknown format": [*BASE, "--weights", "q17"],

@@ -1,6 +1,8 @@
 """The whole answer: keys, explanations, resolution of open choices, bad questions."""
 
 import json
+from dataclasses import asdict
+from itertools import product
 from typing import Any
 
 import pytest
@@ -8,6 +10,8 @@ import pytest
 from planner import PlannerError, Scenario, load_hardware, load_model, plan
 from planner.errors import LayoutError, PrecisionError, ScenarioError, UnknownNameError
 from planner.explain import EXPLAIN
+from planner.layouts import SIZES, flag_of
+from planner.model.offload import Offload
 from planner.plan import Plan
 
 CASES = {
@@ -19,6 +23,14 @@ CASES = {
     "windows": {"model": "gemma-3-27b", "device": "h100-sxm", "context": 100_000},
     "state space": {"model": "mamba2-2.7b", "device": "a100-pcie-40gb", "context": 1_000_000},
     "fp8": {"model": "llama-3.1-8b", "device": "l4", "weights": "fp8", "kv_cache_dtype": "fp8"},
+    "stages": {"model": "gemma-2-9b", "device": "rtx-4090", "tp": 2, "pp": 3, "devices": 6,
+               "context": 4096, "sequences": 40},
+    "experts": {"model": "deepseek-v3", "device": "8x-h200-sxm", "tp": 2, "ep": 8,
+                "context": 32_768, "sequences": 16},
+    "context parallel": {"model": "llama-3.1-70b", "device": "8x-h100-sxm", "tp": 4, "cp": 2,
+                         "context": 131_072, "sequences": 2},
+    "offload": {"model": "llama-3.1-70b", "device": "h100-sxm", "context": 8192, "sequences": 64,
+                "offload": Offload(weights_fraction=0.6, cache_fraction=0.5)},
     "node": {"model": "mixtral-8x7b", "device": "8x-h100-sxm", "isl": 1000, "osl": 200,
              "sequences": 100},
 }  # fmt: skip
@@ -102,7 +114,7 @@ def test_architectural_is_never_more_than_what_devices_hold() -> None:
         whole, part = data["memory"]["architectural"], data["memory"]["per_device"]
         devices = data["inputs"]["devices"]
         for key in ("weights_bytes", "cache_bytes"):
-            assert whole[key] <= part[key] * devices
+            assert whole[key] <= (part[key] + data["memory"]["offload"][key]) * devices
 
 
 def test_what_does_not_fit_says_by_how_much_and_what_would_help() -> None:
@@ -127,8 +139,8 @@ def test_what_does_not_fit_says_by_how_much_and_what_would_help() -> None:
 )  # fmt: skip
 def test_every_suggestion_gives_what_it_says(case: dict[str, Any]) -> None:
     flags = {"--kv-cache-dtype": "kv_cache_dtype", "--sequences": "sequences",
-             "--context": "context", "--weights": "weights", "-n": "devices", "--tp": "tp",
-             "--dp": "dp", "--isl": "isl"}  # fmt: skip
+             "--context": "context", "--weights": "weights", "-n": "devices", "--isl": "isl",
+             **{flag_of(size): size for size in SIZES}}  # fmt: skip
     before = answer(**case)
     assert before.suggestions
     for suggestion in before.suggestions:
@@ -143,11 +155,11 @@ def test_the_fewest_devices_are_enough_and_no_fewer() -> None:
     case = {"model": "llama-3.1-70b", "device": "h100-sxm", "context": 8192, "sequences": 200}
     fleet = answer(**case).fewest_devices
     assert fleet is not None
-    enough = answer(**case, devices=fleet.devices, tp=fleet.tp, dp=fleet.dp)
-    assert enough.fits
+    assert answer(**case, devices=fleet.devices, **asdict(fleet.layout)).fits
     for devices in range(1, fleet.devices):
-        for tp in (n for n in (1, 2, 4, 8, 16) if devices % n == 0):
-            assert not answer(**case, devices=devices, tp=tp).fits
+        for tp, pp in product((1, 2, 4, 8, 16), range(1, devices + 1)):
+            if devices % (tp * pp) == 0:
+                assert not answer(**case, devices=devices, tp=tp, pp=pp).fits
 
 
 def test_open_choices_are_made_and_said() -> None:
@@ -176,8 +188,8 @@ def test_eight_bit_weights_multiply_in_eight_bits_where_the_device_can() -> None
     ("change", "error", "words"),
     [
         ({"tp": 7, "devices": 7}, LayoutError, "1, 2, 4, 8"),
-        ({"tp": 3, "devices": 8}, LayoutError, "tp × dp = 8"),
-        ({"dp": 3, "devices": 8}, LayoutError, "tp × dp = 8"),
+        ({"tp": 3, "devices": 8}, LayoutError, "tp × pp × cp × dp = 8"),
+        ({"dp": 3, "devices": 8}, LayoutError, "tp × pp × cp × dp = 8"),
         ({"context": -5}, ScenarioError, "--context"),
         ({"context": 10**30}, ScenarioError, "--context"),
         ({"context": float("nan")}, ScenarioError, "--context"),

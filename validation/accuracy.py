@@ -7,12 +7,14 @@ from pathlib import Path
 
 from planner.errors import ScenarioError
 from planner.units import format_bytes, format_seconds, format_si
+from validation.allocation_page import allocation_section
 from validation.calibrate import calibrate
 from validation.compare import Comparison, Pair, Table, compare, describe, unpredicted, worst
 from validation.entries import Environment, Row
 from validation.parameters import load_parameter_record, parameter_section
 from validation.profile import Profile, load_profile
 from validation.record import Record, file_hash, load_record
+from validation.shipped_profiles import shipped_section
 from validation.writers import markdown_table
 
 FOLDER = Path(__file__).parent / "records"
@@ -89,7 +91,7 @@ def accuracy_page(paths: Iterable[Path]) -> str:
     """
     counts = parameter_section(load_parameter_record())
     sections = [_section(path) for path in paths] or ["There are no records of times yet.\n"]
-    return "\n".join([_HEAD, counts, *sections])
+    return "\n".join([_HEAD, shipped_section(), counts, *sections, allocation_section()])
 
 
 def _section(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -9,12 +10,13 @@ from dataclasses import dataclass
 
 import torch
 
+from planner.cost.shapes import NoModelError
 from planner.errors import ScenarioError
 from planner.model import Execution, Model, Tensor
 from planner.model.cache import Cache, StateCache, TokenCache
 from planner.model.latent_cache import LatentCache
-from planner.model.storage import Format, WeightScheme
-from validation.operations import NoModelError
+from planner.model.placement import stored_tensors
+from planner.model.storage import BF16, Format, WeightScheme, stored_matrices
 
 # The profiler tells of every allocation on the host; its own log line at each start is noise.
 os.environ.setdefault("KINETO_LOG_LEVEL", "99")
@@ -88,25 +90,49 @@ def filled(shape: Iterable[int], dtype: torch.dtype, device: torch.device) -> to
     return tensor
 
 
-def _stored_shapes(
-    tensor: Tensor, scheme: WeightScheme
-) -> Iterator[tuple[tuple[int, ...], torch.dtype]]:
-    """Shapes of what a checkpoint keeps for one tensor: elements, block scales, matrix scales."""
+Stored = tuple[tuple[int, ...], torch.dtype]
+
+
+def _matrix_parts(fmt: Format, rows: int, columns: int) -> Iterator[Stored]:
+    """What is kept of one matrix, or of one vector: elements, and every kind of scale."""
+    if fmt.name in _SCALARS and fmt.is_scalar:
+        yield (rows, columns), dtype_of(fmt)
+        return
+    high, wide = (1, rows * columns) if fmt.flat else (rows, columns)
+    block_rows, block_columns = fmt.block_rows or high, fmt.block_columns or wide
+    blocks = (-(-high // block_rows), -(-wide // block_columns))
+    number = blocks[0] * blocks[1]
+    stored = number * block_rows * block_columns if fmt.padded else rows * columns
+    if fmt.bits == 8 and not fmt.padded:
+        yield (rows, columns), torch.int8 if fmt.precision == "int8" else torch.float8_e4m3fn
+    else:
+        yield (math.ceil(stored * fmt.bits / 8),), torch.uint8
+    outer = -(-number // fmt.outer_blocks) if fmt.outer_blocks else 0
+    beside: tuple[tuple[int, ...], ...] = (
+        (*blocks, fmt.scale_bytes)
+        if isinstance(fmt.scale_bytes, int)
+        else (math.ceil(number * fmt.scale_bytes),),
+        (outer, fmt.outer_bytes),
+        (rows, fmt.row_bytes),
+        (columns, fmt.column_bytes),
+        (fmt.matrix_bytes,),
+    )
+    yield from ((shape, torch.uint8) for shape in beside if math.prod(shape))
+
+
+def _stored_shapes(tensor: Tensor, scheme: WeightScheme) -> Iterator[Stored]:
+    """What a checkpoint keeps of one tensor: of each matrix that it stores apart, the same."""
     fmt = scheme.format_of(tensor)
+    if fmt.is_scalar and fmt.name not in _SCALARS:
+        yield (math.ceil(tensor.elements * fmt.bits / 8),), torch.uint8
+        return
     if fmt.is_scalar or len(tensor.shape) < 2:
         yield tensor.shape, dtype_of(fmt if fmt.is_scalar else scheme.base)
         return
     *stack, rows, columns = tensor.shape
-    if fmt.bits == 8:
-        yield tensor.shape, torch.int8 if fmt.precision == "int8" else torch.float8_e4m3fn
-    else:
-        yield (*stack, -(-rows * columns * fmt.bits // 8)), torch.uint8
-    if fmt.scale_bytes:
-        block_rows, block_columns = fmt.block_rows or rows, fmt.block_columns or columns
-        blocks = (-(-rows // block_rows), -(-columns // block_columns))
-        yield (*stack, *blocks, fmt.scale_bytes), torch.uint8
-    if fmt.matrix_bytes:
-        yield (*stack, fmt.matrix_bytes), torch.uint8
+    fused = stored_matrices(tensor)
+    for shape, dtype in _matrix_parts(fmt, rows // fused, columns):
+        yield (*stack, fused, *shape), dtype
 
 
 def weight_tensors(
@@ -128,11 +154,23 @@ def weight_tensors(
     torch.Tensor
         Elements, then scales, of each tensor of each layer.
     """
-    tp = execution.layout.tp
-    for _, tensor, count in model.tensors:
-        for shape, dtype in _stored_shapes(tensor.on_rank(tp), execution.weights):
+    for _, tensor, count, scheme in stored_tensors(model, execution.weights):
+        for shape, dtype in _stored_shapes(tensor.on_rank(execution.layout), scheme):
             for _ in range(count):
                 yield filled(shape, dtype, device)
+
+
+def _vectors(
+    fmt: Format, width: int, size: tuple[int, ...], device: torch.device
+) -> Iterator[torch.Tensor]:
+    """Yield what is kept of so many vectors, with zeros; the newest in 16 bits if it says so."""
+    *outer, tokens = size
+    newest = min(tokens, fmt.recent_tokens)
+    kept = ((fmt, tokens - newest), *(((BF16, newest),) if newest else ()))
+    for own, number in kept:
+        for shape, dtype in _matrix_parts(own, 1, width):
+            whole = (*outer, number, *shape[shape[0] == 1 :])
+            yield torch.zeros(whole, dtype=dtype, device=device)
 
 
 def cache_tensors(
@@ -165,17 +203,16 @@ def cache_tensors(
     """
     tp = execution.layout.tp
     if isinstance(cache, LatentCache):
-        size = (batch, int(cache.entries(context)))
-        if cache.packing is not None and (cache.format or execution.cache).precision == "fp8":
-            packed = (*size, cache.packing.vector_bytes(cache.dim))
+        fmt, entries = cache.format or execution.cache, int(cache.entries(context))
+        if cache.packing is not None and fmt.precision == "fp8":
+            packed = (batch, entries, cache.packing.vector_bytes(cache.dim))
             return (torch.zeros(packed, dtype=torch.uint8, device=device),)
-        dtype = dtype_of(cache.format or execution.cache)
-        return (torch.zeros((*size, cache.dim), dtype=dtype, device=device),)
+        return tuple(_vectors(fmt, cache.dim, (batch, entries), device))
     if isinstance(cache, TokenCache):
-        heads, tokens = cache.heads.units_on_rank(tp), int(cache.tokens(context))
-        dtype = dtype_of(execution.cache)
-        shapes = [(batch, heads, tokens, width) for width in (cache.key_dim, cache.value_dim)]
-        return tuple(torch.zeros(shape, dtype=dtype, device=device) for shape in shapes)
+        fmt, heads = execution.cache, cache.heads.units_on_rank(tp)
+        size = (batch, heads, int(cache.tokens(context)))
+        keys = _vectors(fmt, cache.key_dim, size, device)
+        return (*keys, *_vectors(fmt.value_format or fmt, cache.value_dim, size, device))
     if not isinstance(cache, StateCache):
         raise NoModelError("no tensors of this kind of cache yet", where="cache", got=cache.kind)
     width = sum(section.units_on_rank(tp) * section.width for section in cache.sections)

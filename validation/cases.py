@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from planner.cost.shapes import execution_of
 from planner.errors import PlannerError, ScenarioError, UnknownNameError
 from validation.entries import Value
 from validation.kernels import KERNELS
-from validation.operations import execution_of
 from validation.reduction import model_of
 
 MEMORY_KINDS = ("weights", "cache", "paged_cache", "attention_peak", "flop")

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import torch
 
+from planner.cost.shapes import execution_of, operations_of
 from planner.units import KIB, MIB
 from validation.allocation import filled
 from validation.effort import Effort
 from validation.entries import Ceilings, CopyRate
 from validation.kernels.kernel import DTYPES
 from validation.measure import measure
-from validation.operations import execution_of, operations_of
 
 HOST_DTYPES = ("fp32", "bf16")
 _HOST = torch.device("cpu")

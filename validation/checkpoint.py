@@ -8,12 +8,12 @@ from typing import Any
 
 import torch
 
+from planner.cost.shapes import Shape, execution_of
 from planner.errors import UnknownNameError
 from planner.importers import import_config, parse_json
 from planner.model import Execution, Model
 from validation.allocation import dtype_of, filled
 from validation.kernels.kernel import tensors
-from validation.operations import Shape, execution_of
 
 FOLDER = Path(__file__).parent / "configs"
 _WARM_TOKENS = 8

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from planner.errors import ScenarioError
+from planner.operation_table import fitted_rows, predict_table, read_operation_table
 from planner.tables import align
 from planner.units import format_seconds
 from validation.entries import Row
@@ -113,7 +114,8 @@ def compare(source: Path, profile: Profile | None = None) -> Comparison:
     source : pathlib.Path
         A record (``.json``) or a table of operations (``.csv``).
     profile : Profile, optional
-        Calibration; without it, predictions are those in the table, else floors.
+        Calibration; without it, predictions are those in the table, else those of the shipped
+        profiles for a table, and floors for a record.
 
     Returns
     -------
@@ -135,10 +137,43 @@ def compare(source: Path, profile: Profile | None = None) -> Comparison:
         raise ScenarioError(
             "neither a record nor a table", where="SOURCE", got=source.name, allowed=".json, .csv"
         )
-    pairs = tuple(_pair(each, profile) for each in observations)
     given = any(each.given for each in observations)
+    if record is None and profile is None and not given:
+        pairs = shipped_pairs(source, observations)
+        return Comparison(source=source.name, by="the shipped profiles", pairs=pairs)
+    pairs = tuple(_pair(each, profile) for each in observations)
     by = "the calibration profile" if profile else "the table itself" if given else "floors"
     return Comparison(source=source.name, by=by, pairs=pairs, record=record)
+
+
+def shipped_pairs(source: Path, observations: Sequence[Observation]) -> tuple[Pair, ...]:
+    """Return the rows of a table with the times of the shipped calibration profiles.
+
+    Parameters
+    ----------
+    source : pathlib.Path
+        The table.
+    observations : sequence of Observation
+        Its rows, in order.
+
+    Returns
+    -------
+    tuple of Pair
+        A row that a profile was fitted on is marked so; one without a time has the reason.
+    """
+    table = read_operation_table(source)
+    times = predict_table(table)
+    fitted = fitted_rows(table)
+    return tuple(
+        Pair(
+            observation=replace(each, reason=str(times.reason[row]) or each.reason),
+            predicted_s=None if times.reason[row] else float(times.time_s[row]),
+            p10_s=float(times.p10_s[row]),
+            p90_s=float(times.p90_s[row]),
+            fitted=bool(fitted[row]),
+        )
+        for row, each in enumerate(observations)
+    )
 
 
 def _pair(observation: Observation, profile: Profile | None) -> Pair:

@@ -1,58 +1,50 @@
-"""A decoder with random weights, built from any description that the planner has of a model."""
+"""A decoder with random weights, built from the planner's description of a model."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import fields
-from typing import Any
+from dataclasses import fields, replace
+from typing import Any, cast
 
 import torch
 from torch import nn
 from torch.nn import functional
 
+from planner.cost.shapes import NoModelError
 from planner.model import Execution, Model
 from planner.model.embedding import Embedding, Head
 from planner.model.feed_forward import Dense, MixtureOfExperts
 from planner.model.mixers.attention import Attention
+from planner.model.mixers.indexer import Indexer
+from planner.model.mixers.latent import LatentAttention
+from planner.model.mixers.linear_delta import GatedDeltaNet
 from planner.model.mixers.state_space import Mamba2
 from planner.model.norm import Norm
 from planner.model.part import Part
 from validation.allocation import cache_tensors, dtype_of, filled
-from validation.blocks import AttentionBlock, Caches, DenseBlock, MixtureBlock, NormBlock, Rotation
-from validation.operations import NoModelError
-from validation.state_space_block import StateSpaceBlock
+from validation.blocks.attention import AttentionBlock
+from validation.blocks.feed_forward import DenseBlock, MixtureBlock
+from validation.blocks.gated_delta import GatedDeltaBlock
+from validation.blocks.indexer import IndexerBlock
+from validation.blocks.latent import LatentBlock
+from validation.blocks.norm import NormBlock
+from validation.blocks.positions import Caches, Positions
+from validation.blocks.state_space import StateSpaceBlock
 
-_BLOCKS: dict[type, Callable[..., nn.Module]] = {
+_BLOCKS: dict[type, Any] = {
     Attention: AttentionBlock,
     Dense: DenseBlock,
+    GatedDeltaNet: GatedDeltaBlock,
+    Indexer: IndexerBlock,
+    LatentAttention: LatentBlock,
     Mamba2: StateSpaceBlock,
     MixtureOfExperts: MixtureBlock,
     Norm: NormBlock,
 }
-_ROTATION_BASE = 10_000.0
-
-
-# Fields of a part that its block builds or that change nothing here; others must be at their
-# defaults.
 _BUILT: dict[type, frozenset[str]] = {
-    Attention: frozenset({
-        "kind", "hidden", "query_heads", "kv_heads", "head_dim", "window", "qkv_bias",
-        "output_bias", "qk_norm", "rotary", "rotary_dim", "sinks",
-    }),
-    Dense: frozenset({"kind", "hidden", "intermediate", "gated", "bias", "name"}),
-    Mamba2: frozenset({
-        "kind", "hidden", "heads", "head_dim", "groups", "state_dim", "conv_kernel", "chunk",
-        "bias", "conv_bias", "norm", "state_format",
-    }),
-    MixtureOfExperts: frozenset({
-        "kind", "hidden", "intermediate", "experts", "top_k", "gated", "bias", "router_bias",
-        "shared_intermediate", "shared_gate", "correction_bias", "name",
-    }),
-    Norm: frozenset({"kind", "width", "weight", "bias", "name"}),
+    **{part: block.BUILT for part, block in _BLOCKS.items()},
     Embedding: frozenset({"kind", "vocabulary", "width", "hidden", "positions", "norm"}),
     Head: frozenset({"kind", "vocabulary", "width", "hidden", "tied", "bias"}),
-}  # fmt: skip
-_QK_NORMS = ("none", "head", "layer_norm_head")
+}
 
 
 def _check(part: Any) -> None:
@@ -65,8 +57,10 @@ def _check(part: Any) -> None:
         for field in fields(part)
         if field.name not in _BUILT[type(part)] and getattr(part, field.name) != field.default
     ]
-    if isinstance(part, Attention) and part.qk_norm not in _QK_NORMS:
-        odd.append("qk_norm")
+    # Learned distances stand in a table apart, and a ring of keys has lost their order.
+    by_distance = isinstance(part, Attention) and part.distance_bias
+    if by_distance == "relative" or (by_distance == "alibi" and (part.window or part.chunk)):
+        odd.append("distance_bias")
     if odd:
         raise NoModelError("no PyTorch module of such a part yet", where=f"{name}.{odd[0]}")
 
@@ -75,7 +69,7 @@ def _block(part: Part, **where: Any) -> nn.Module:
     _check(part)
     if type(part) not in _BLOCKS:
         raise NoModelError("no PyTorch module of this part yet", where=type(part).__name__)
-    return _BLOCKS[type(part)](part, **where)
+    return cast(nn.Module, _BLOCKS[type(part)](part, **where))
 
 
 class _Ends(nn.Module):
@@ -115,12 +109,13 @@ class _Ends(nn.Module):
 
 
 class Decoder(nn.Module):
-    """A whole model; every layer normalises, mixes and adds to the residual stream.
+    """The main stack of a model; every layer normalises, mixes and adds to the residual stream.
 
     Parameters
     ----------
     model : Model
-        The planner's description.
+        The planner's description. Towers, which read no text, are not built; nor are layers for
+        multi-token prediction, which are no part of the stack.
     execution : Execution
         Gives the dtype of the stream, in which everything is kept, and that of the cache.
     device : torch.device
@@ -134,17 +129,18 @@ class Decoder(nn.Module):
 
     def __init__(self, model: Model, execution: Execution, device: torch.device) -> None:
         super().__init__()
-        self.model = model
+        self.model = model = replace(model, towers=())
         self.execution = execution
         self.device = device
         where: dict[str, Any] = {"device": device, "dtype": dtype_of(execution.stream)}
+        if model.initial:
+            raise NoModelError("nothing before the first layer has modules yet", where=model.id)
         _check(model.embedding)
         _check(model.head)
         self.ends = _Ends(model.embedding, model.head, **where)
         layers = (*(part for layer in model.layers for part in layer.parts), *model.final)
         self.parts = layers
         self.blocks = nn.ModuleList(_block(part, **where) for part in layers)
-        self._tables: dict[int, Rotation] = {}
 
     @torch.no_grad()
     def randomised(self) -> Decoder:
@@ -201,26 +197,14 @@ class Decoder(nn.Module):
         torch.Tensor
             ``(batch, vocabulary)``.
         """
-        positions = torch.arange(cached, cached + ids.shape[1], device=self.device)
-        x = normed = self.ends.embed(ids, positions)
+        dtype = dtype_of(self.execution.stream)
+        positions = Positions(cached, ids.shape[1], self.device, dtype)
+        x = normed = self.ends.embed(ids, positions.ids)
         for part, block, kept in zip(self.parts, self.blocks, caches, strict=True):
             if isinstance(part, Norm):
                 normed = block(x)
                 continue
-            if isinstance(part, Attention):
-                mixed = block(normed, kept, cached, self._rotation(part, positions))
-            elif kept:
-                mixed = block(normed, kept, cached)
-            else:
-                mixed = block(normed)
-            x = normed = x + mixed
+            mixed = block(normed, kept, positions) if kept else block(normed)
+            if mixed is not None:
+                x = normed = x + mixed
         return self.ends.logits(normed[:, -1])
-
-    def _rotation(self, part: Attention, positions: torch.Tensor) -> Rotation | None:
-        if not part.rotary:
-            return None
-        half = (part.rotary_dim or part.head_dim) // 2
-        steps = torch.arange(half, device=self.device, dtype=torch.float32)
-        angles = positions[:, None] * _ROTATION_BASE ** (-steps / half)
-        dtype = dtype_of(self.execution.stream)
-        return angles.cos().to(dtype), angles.sin().to(dtype)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from planner.charts import Axis, Chart, Component, Series
 from validation.compare import Comparison, Pair, describe
-from validation.findings import percent, signed
+from validation.shares import percent, signed
 
 _PHASES: tuple[tuple[str, Component], ...] = (
     ("Prefill", "prefill"),

@@ -188,9 +188,10 @@ _RECURRENCES = (
         kind="state_space_decode",
         kernels=("triton_gated_delta_update",),
         dtypes=_BF16,
-        columns=_STATE,
-        rows=((64, 1, 2048, 32, 128, 16, 128, 4), (256, 1, 4096, 64, 128, 16, 128, 4),
-              (1, 1, 2048, 32, 128, 16, 128, 4)),
+        columns=f"{_STATE} state_format",
+        rows=((64, 1, 2048, 32, 128, 16, 128, 4, "fp32"),
+              (256, 1, 4096, 64, 128, 16, 128, 4, "fp32"),
+              (1, 1, 2048, 32, 128, 16, 128, 4, "fp32")),
         variant="gated_delta_net",
     ),
 )  # fmt: skip
@@ -219,6 +220,7 @@ _MEMORY = (
             ("gpt-oss-20b", 16, 8192, "fp8"),
             ("gemma-3-12b", 4, 16384, None),
             ("mamba2-2.7b", 64, 8192, None),
+            ("deepseek-v3", 4, 8192, None),
         ),
     ),
     Grid(
@@ -245,11 +247,18 @@ _MEMORY = (
             ("mamba2-2.7b", 2, 512, None, 1, 512),
             ("qwen3-30b-a3b", 1, 512, 16, 2, 64),
             ("gpt-oss-20b", 2, 512, 4, 1, 512),
+            ("deepseek-v2-lite", 2, 512, 8, 1, 128),
+            ("qwen3.5-9b", 2, 512, None, 1, 128),
         ),
     ),
 )
 
 _WHOLE = ("llama-3.1-8b", "mistral-7b-v0.1", "mamba2-2.7b", "qwen3-30b-a3b")
+_MAKERS = (
+    *((model, maker) for model in _WHOLE for maker in ("decoder", "transformers")),
+    ("deepseek-v2-lite", "decoder"),
+    ("qwen3.5-9b", "decoder"),
+)
 _STEP_LOADS = (
     ("model_decode", "cached_tokens", ((16, 4095), (1, 2047), (64, 2047), (1, 16383))),
     ("model_prefill", "new_tokens", ((1, 2048), (4, 1024), (1, 512))),
@@ -263,8 +272,7 @@ _STEPS = tuple(
         rows=tuple((model, None, None, None, *load) for load in loads),
         block=f"{maker} {model}",
     )
-    for model in _WHOLE
-    for maker in ("decoder", "transformers")
+    for model, maker in _MAKERS
     for kind, tokens, loads in _STEP_LOADS
 )
 

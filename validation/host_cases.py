@@ -6,6 +6,8 @@ interpreter on small shapes: right or wrong, but no time.
 
 from __future__ import annotations
 
+from itertools import zip_longest
+
 from validation.cases import Grid
 
 _INTERPRETED = "Triton's interpreter: a time would be the interpreter's"
@@ -188,8 +190,8 @@ _TRITON = (
         kind="state_space_decode",
         kernels=("triton_gated_delta_update",),
         dtypes=("bf16", "fp32"),
-        columns=_STATE,
-        rows=((2, 1, 256, 4, 128, 2, 128, 4), (3, 1, 128, 2, 64, 2, 64, 4)),
+        columns=f"{_STATE} state_format",
+        rows=((2, 1, 256, 4, 128, 2, 128, 4, "fp32"), (3, 1, 128, 2, 64, 2, 64, 4, "fp32")),
         variant="gated_delta_net",
         untimed=_INTERPRETED,
     ),
@@ -240,6 +242,7 @@ _MEMORY = (
             ("mamba2-780m", 2, 4000, None),
             ("gpt-oss-20b", 2, 2000, "fp8"),
             ("mistral-7b-v0.1", 1, 5000, None),
+            ("deepseek-v3", 2, 1000, None),
         ),
     ),
     Grid(
@@ -268,6 +271,8 @@ _MEMORY = (
             ("gemma-3-1b", 6, 512, None, 1, 600),
             ("gpt-oss-20b", 2, 512, 4, 1, 160),
             ("gpt2", 4, 512, None, 2, 32),
+            ("deepseek-v2-lite", 2, 512, 8, 1, 64),
+            ("qwen3-next-80b-a3b-instruct", 2, 512, 16, 1, 128),
         ),
     ),
 )
@@ -277,6 +282,8 @@ _OWN_STEPS = (
     ("gemma-3-1b", 6, 4096, None),
     ("qwen3-30b-a3b", 1, 4096, 16),
     ("mamba2-780m", 8, 4096, None),
+    ("deepseek-v2-lite", 2, 4096, 8),
+    ("qwen3-next-80b-a3b-instruct", 2, 4096, 16),
 )
 _REAL_STEPS = (
     ("llama-3.1-8b", 1, 4096, None),
@@ -311,10 +318,10 @@ _OWN_DECODE, _OWN_PREFILL = ((1, 255), (4, 511), (1, 1023), (2, 127)), ((1, 64),
 _REAL_DECODE, _REAL_PREFILL = ((1, 255), (2, 511), (1, 1023)), ((1, 48), (1, 24))
 _STEPS = tuple(
     grid
-    for own, real in zip(_OWN_STEPS, _REAL_STEPS, strict=True)
+    for own, real in zip_longest(_OWN_STEPS, _REAL_STEPS)
     for grid in (
         *_steps("decoder", own, _OWN_DECODE, _OWN_PREFILL),
-        *_steps("transformers", real, _REAL_DECODE, _REAL_PREFILL),
+        *(_steps("transformers", real, _REAL_DECODE, _REAL_PREFILL) if real else ()),
     )
 )
 

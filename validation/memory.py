@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import torch
 
+from planner.cost.shapes import Shape, execution_of, operations_of
 from planner.deployment import weight_scheme
 from planner.model import Execution, Model
 from planner.model.cache import TokenCache
@@ -23,7 +24,6 @@ from validation.allocation import (
 from validation.entries import Check
 from validation.kernels.attention import make_attention_inputs
 from validation.kernels.kernel import DTYPES
-from validation.operations import Shape, execution_of, operations_of
 from validation.reduction import model_of
 
 
@@ -186,6 +186,26 @@ def _peak(call: Callable[[], torch.Tensor], device: torch.device) -> int:
     return allocated.peak_bytes
 
 
+def _attention_peaks(shape: Shape, dtype: str, device: torch.device) -> tuple[int, int, int]:
+    """Peaks of materialised and of flash attention, and the size of a matrix of scores. [bytes]."""
+    inputs = make_attention_inputs(shape, DTYPES[dtype], device, 0)
+    query, key, value = (x.transpose(1, 2) for x in (inputs.query, inputs.key, inputs.value))
+    batch, heads, new, width = query.shape
+
+    def naive() -> torch.Tensor:
+        grouped = query.reshape(batch, key.shape[1], -1, width)
+        scores = (grouped @ key.transpose(-1, -2)).softmax(dim=-1)
+        return scores @ value
+
+    def flash() -> torch.Tensor:
+        return torch.nn.functional.scaled_dot_product_attention(
+            query, key, value, is_causal=True, enable_gqa=key.shape[1] != heads
+        )
+
+    scores_bytes = math.prod((batch, heads, new, key.shape[2])) * query.element_size()
+    return _peak(naive, device), _peak(flash, device), scores_bytes
+
+
 def check_attention_peak(shape: Shape, dtype: str, device: torch.device) -> tuple[Check, ...]:
     """Compare the memory that attention takes with and without its scores in memory.
 
@@ -204,23 +224,8 @@ def check_attention_peak(shape: Shape, dtype: str, device: torch.device) -> tupl
         Materialised scores take at least one matrix of scores; flash attention its output and,
         beside it, less than the scores.
     """
-    inputs = make_attention_inputs(shape, DTYPES[dtype], device, 0)
-    query, key, value = (x.transpose(1, 2) for x in (inputs.query, inputs.key, inputs.value))
     ((_, operation, _),) = operations_of("attention_prefill", shape, execution_of(dtype))
-    batch, heads, new, width = query.shape
-    scores_bytes = math.prod((batch, heads, new, key.shape[2])) * query.element_size()
-
-    def naive() -> torch.Tensor:
-        grouped = query.reshape(batch, key.shape[1], -1, width)
-        scores = (grouped @ key.transpose(-1, -2)).softmax(dim=-1)
-        return scores @ value
-
-    def flash() -> torch.Tensor:
-        return torch.nn.functional.scaled_dot_product_attention(
-            query, key, value, is_causal=True, enable_gqa=key.shape[1] != heads
-        )
-
-    materialised, streamed = _peak(naive, device), _peak(flash, device)
+    materialised, streamed, scores_bytes = _attention_peaks(shape, dtype, device)
     return (
         Check(
             name="peak of flash attention below that of materialised attention",

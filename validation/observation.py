@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from planner.cost.shapes import execution_of, reading
 from planner.errors import PlannerError, ScenarioError
 from planner.hardware import Device, load_device
+from validation.cases import STEP_KINDS
 from validation.entries import Row
-from validation.operations import execution_of
 from validation.predict import Forecast, device_of, forecast
 from validation.record import Record
 from validation.reduction import model_of
@@ -113,7 +114,8 @@ def _forecast(
     if device is None:
         return None, "the device is not in the catalog"
     try:
-        model = model_of(shape) if kind.startswith("model_") else None
+        with reading(kind, shape):
+            model = model_of(shape) if kind in STEP_KINDS else None
         execution = execution_of(dtype, kv_dtype=kv_dtype)
         return forecast(kind, shape, execution, device, model=model), ""
     except PlannerError as error:

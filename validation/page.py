@@ -15,8 +15,9 @@ from planner.ui.markdown import plain
 from validation import findings as found
 from validation.accuracy import FOLDER
 from validation.cli import DEFAULT_TOLERANCE
-from validation.findings import Findings, off, percent
+from validation.findings import Findings, off
 from validation.page_details import counts, environment, faults, own_device, times
+from validation.shares import percent
 
 RECORDS = FOLDER
 """Records that come with this version."""

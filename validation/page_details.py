@@ -9,8 +9,9 @@ from planner.ui.markdown import plain, table
 from planner.units import format_seconds
 from validation.compare import Comparison, Pair, describe, worst
 from validation.error_charts import error_chart, scatter_chart
-from validation.findings import Findings, off, percent, signed
+from validation.findings import Findings, off
 from validation.setting import commands, environment_rows
+from validation.shares import percent, signed
 
 _CALIBRATED, _FLOORS = "Calibrated", "Floors at efficiency 1"
 _MOST_LISTED = 50

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from planner.cost.links import Links
 from planner.cost.roofline import OperationCost, operation_cost
+from planner.cost.shapes import Counted, NoModelError, operations_of, reading, step_of
 from planner.hardware import Device, Link, load_device
 from planner.model import Execution, Model
 from planner.units import format_bytes, format_seconds, format_si
 from validation.entries import Ceilings, Environment, Prediction
-from validation.operations import Counted, NoModelError, operations_of, step_of
 
 Shape = Mapping[str, Any]
 
@@ -34,7 +35,7 @@ class Forecast:
     @property
     def floor_s(self) -> float | None:
         """Sum of the operations' floors; None where the device is not known. [s]."""
-        return sum(float(cost.time_s) for cost in self.costs) if self.costs else None
+        return sum(float(cost.floor_s) for cost in self.costs) if self.costs else None
 
     @property
     def bound(self) -> str | None:
@@ -43,7 +44,7 @@ class Forecast:
             return None
         seconds: dict[str, float] = {}
         for cost in self.costs:
-            seconds[cost.bound] = seconds.get(cost.bound, 0.0) + float(cost.time_s)
+            seconds[cost.bound] = seconds.get(cost.bound, 0.0) + float(cost.floor_s)
         return max(seconds, key=lambda name: seconds[name])
 
     def total(self, figure: str) -> float:
@@ -86,7 +87,7 @@ class Forecast:
         str
             The operations that take most of it, with FLOP, bytes and bound.
         """
-        ranked = sorted(self.costs, key=lambda cost: -float(cost.time_s))
+        ranked = sorted(self.costs, key=lambda cost: -float(cost.floor_s))
         parts = []
         for cost in ranked[:2]:
             operation = cost.operation
@@ -142,7 +143,8 @@ def forecast(
         The shape is unusable, or the device has no rate for the precision.
     """
     if model is not None:
-        step = step_of(shape, decode=kind.endswith("decode"))
+        with reading(kind, shape):
+            step = step_of(shape, decode=kind.endswith("decode"))
         operations = tuple(model.operations(step, execution))
     else:
         operations = operations_of(kind, shape, execution)
@@ -152,7 +154,7 @@ def forecast(
     if joined is None and any(op.message_bytes for _, op, _ in operations):
         raise NoModelError("nothing is known about what joins the ranks", where=device.id)
     costs = tuple(
-        operation_cost(layer, operation, count, device, joined)
+        operation_cost(layer, operation, count, device, Links(otherwise=joined))
         for layer, operation, count in operations
     )
     return Forecast(operations=operations, costs=costs)

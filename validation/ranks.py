@@ -14,13 +14,13 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from planner.cost.shapes import execution_of
 from planner.errors import PlannerError
 from validation.bench import Bench
 from validation.cases import COLLECTIVE_KINDS, Case
 from validation.collectives import collective, link_rate
 from validation.effort import NORMAL, Effort
 from validation.entries import Ceilings, Environment, Row
-from validation.operations import execution_of
 from validation.predict import forecast
 from validation.record import Record
 from validation.run import Budget, Say, run

@@ -81,4 +81,4 @@ def model_of(shape: Mapping[str, Any]) -> Model:
         The catalog has no such model.
     """
     whole = load_model(str(shape["model"]))
-    return cut(whole, **{name: shape.get(name) for name in CUTS})
+    return cut(whole, **{name: int(shape[name]) for name in CUTS if shape.get(name)})

@@ -48,7 +48,7 @@ class Budget:
     Parameters
     ----------
     minutes : float
-        Time for cases. [min]
+        Time for cases, once the device and its ceilings are known. [min]
     kinds : tuple of str
         Only these kinds; all without any.
     """
@@ -140,14 +140,10 @@ def run(
     RecordError
         The record that is there cannot be continued.
     """
-    start = time.monotonic()
     record = begin(bench, path, seed, say)
-    environment = record.environment
-    if cases is None:
-        device, ranks = environment.device, environment.ranks
-        cases = cases_of(device, budget.kinds, ranks=ranks)
-        cases = [case for case in cases if fits(case, environment.memory_bytes)]
-    todo = [case for case in cases if case.id not in record.done]
+    start = time.monotonic()
+    wanted = _cases(record.environment, budget) if cases is None else cases
+    todo = [case for case in wanted if case.id not in record.done]
     limit_s = budget.minutes * _MINUTE_S
     took: dict[str, list[float]] = {}
     skipped = 0
@@ -166,6 +162,12 @@ def run(
     if skipped:
         say(f"{skipped} cases did not fit into {budget.minutes:g} min; run again to go on")
     return record
+
+
+def _cases(environment: Environment, budget: Budget) -> list[Case]:
+    """The cases of a device that fit it, the most telling first."""
+    found = cases_of(environment.device, budget.kinds, ranks=environment.ranks)
+    return [case for case in found if fits(case, environment.memory_bytes)]
 
 
 def _guess_s(case: Case, took: dict[str, list[float]]) -> float:

@@ -15,12 +15,12 @@ from typing import Protocol
 
 import torch
 
+from planner.cost.shapes import Shape, execution_of
 from planner.errors import ScenarioError
 from planner.model import Execution, Model
 from validation.allocation import filled, storage_bytes
 from validation.decoder import Decoder
 from validation.entries import Check
-from validation.operations import Shape, execution_of
 from validation.reduction import CUTS, model_of
 
 Call = Callable[[], torch.Tensor]

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from planner.cost.shapes import execution_of
 from planner.errors import PlannerError
 from planner.hardware import Device
 from validation import kernels, steps
@@ -24,7 +25,6 @@ from validation.flop import check_flop, counted_flop
 from validation.kernels.kernel import DTYPES, Kernel, compare, held_bytes, tensors, verify
 from validation.measure import COLD_CACHES, buffer_sets, measure
 from validation.memory import CHECKS
-from validation.operations import execution_of
 from validation.predict import Forecast, forecast
 
 _REASON_CHARACTERS = 400

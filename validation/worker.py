@@ -13,6 +13,7 @@ from validation.cases import Case
 from validation.effort import NORMAL, Effort
 from validation.entries import Ceilings, Environment, Row, Status
 
+_START_S = 300.0
 _STOP_S = 5.0
 
 
@@ -42,7 +43,7 @@ class Worker:
     plugins : tuple of str
         Modules to import first.
     limit_s : float
-        Longest time of one case. [s]
+        Longest time of one case; starting a process does not count. [s]
     """
 
     def __init__(
@@ -155,12 +156,16 @@ class Worker:
     def _ask(self, *request: Any) -> Any:
         if self._process is None:
             self._start()
+            self._exchange(("environment",), _START_S)
+        return self._exchange(request, self._limit_s)
+
+    def _exchange(self, request: tuple[Any, ...], limit_s: float) -> Any:
         assert self._pipe is not None
         try:
             self._pipe.send(request)
-            if not self._pipe.poll(self._limit_s):
+            if not self._pipe.poll(limit_s):
                 self.close()
-                raise _DiedError("failed", f"no result within {self._limit_s:.0f} s")
+                raise _DiedError("failed", f"no result within {limit_s:.0f} s")
             good, answer = self._pipe.recv()
         except (EOFError, BrokenPipeError, ConnectionResetError):
             raise self._death() from None

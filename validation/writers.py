@@ -6,10 +6,11 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
-from planner.charts import Axis, Chart, Component, Series
 from planner.errors import ScenarioError
+from planner.report.svg import to_svg as draw
 from validation.compare import (
     Comparison,
     Table,
@@ -19,10 +20,7 @@ from validation.compare import (
     unpredicted,
     worst,
 )
-
-_LOOKS: tuple[Component, ...] = (
-    "prefill", "decode", "weights", "cache", "activations", "SSM", "MHA", "GQA", "MQA", "SWA",
-)  # fmt: skip
+from validation.error_charts import scatter_chart
 
 
 def to_csv(comparison: Comparison) -> str:
@@ -160,45 +158,8 @@ def to_markdown(comparison: Comparison) -> str:
     return "\n\n".join(lines) + "\n"
 
 
-def scatter(comparison: Comparison) -> Chart:
-    """Return predicted against measured times.
-
-    Parameters
-    ----------
-    comparison : Comparison
-        The comparison.
-
-    Returns
-    -------
-    Chart
-        One series of points per kind, and the line where both are equal.
-    """
-    series = []
-    kinds = dict.fromkeys(pair.observation.kind for pair in comparison.pairs if pair.counts)
-    ends: list[float] = []
-    for number, kind in enumerate(kinds):
-        members = [p for p in comparison.pairs if p.counts and p.observation.kind == kind]
-        x = tuple(float(p.observation.measured_s or 0) for p in members)
-        y = tuple(float(p.predicted_s or 0) for p in members)
-        ends += [*x, *y]
-        texts = tuple(describe(p)[0] for p in members)
-        look = _LOOKS[number % len(_LOOKS)]
-        series.append(Series(name=kind, component=look, mark="point", x=x, y=y, texts=texts))
-    low, high = min(ends, default=1e-6), max(ends, default=1.0)
-    equal = Series(name="equal", component="roof", mark="line", x=(low, high), y=(low, high))
-    median = comparison.median_error
-    said = "no row counts" if median is None else f"median error {median:.1%}"
-    return Chart(
-        title=f"Predicted against measured: {comparison.source}",
-        alt=f"{len(ends) // 2} rows predicted by {comparison.by}; {said}.",
-        x=Axis(label="measured in s", log=True),
-        y=Axis(label="predicted in s", log=True),
-        series=(equal, *series),
-    )
-
-
 def to_svg(comparison: Comparison) -> str:
-    """Return the scatter as a picture.
+    """Return predicted against measured times as a picture.
 
     Parameters
     ----------
@@ -213,19 +174,14 @@ def to_svg(comparison: Comparison) -> str:
     Raises
     ------
     ScenarioError
-        matplotlib is not installed.
+        There is no row to draw.
     """
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
+    counted = tuple(pair for pair in comparison.pairs if pair.counts)
+    if not counted:
         raise ScenarioError(
-            "a picture needs matplotlib",
-            where="-o",
-            fix="Install the report extra, or write .csv or .json, which hold the points.",
-        ) from error
-    from planner.report.svg import to_svg as draw
-
-    return draw(scatter(comparison)) + "\n"
+            "no row has both a prediction and a time of its own", where=comparison.source
+        )
+    return draw(scatter_chart(replace(comparison, pairs=counted))) + "\n"
 
 
 WRITERS: dict[str, Callable[[Comparison], str]] = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from dataclasses import replace
 
 from planner.claims.claim import Control
@@ -12,6 +14,8 @@ from planner.importers import load_model, model_ids
 from planner.model import Execution, Model
 from planner.model.execution import half
 from planner.model.storage import CACHE_FORMATS
+
+Fitting = Callable[[Model], bool]
 
 REFERENCE_MODELS = (
     "gpt3-175b",
@@ -27,33 +31,109 @@ REFERENCE_MODELS = (
     "deepseek-v3.2",
     "deepseek-v4-flash",
 )
-"""Models that claims about models in general are held against, where the catalog has them."""
+"""Models of the catalog that claims about models in general are held against."""
 
 
-def model_control(default: str) -> Control:
+def keeps_tokens(model: Model) -> bool:
+    """Return whether every token leaves something in a cache.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+
+    Returns
+    -------
+    bool
+        False for models that keep a state only, and for encoders.
+
+    Examples
+    --------
+    >>> keeps_tokens(load_model("gpt2")), keeps_tokens(load_model("mamba2-2.7b"))
+    (True, False)
+    """
+    return bool(model.cache_bytes_per_token(half()) > 0)
+
+
+def keeps_state(model: Model) -> bool:
+    """Return whether a sequence leaves a state of fixed size.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+
+    Returns
+    -------
+    bool
+        True for recurrent models and hybrids.
+
+    Examples
+    --------
+    >>> keeps_state(load_model("gpt2")), keeps_state(load_model("mamba2-2.7b"))
+    (False, True)
+    """
+    return model.state_bytes(half()) > 0
+
+
+def any_model(model: Model) -> bool:
+    """Return that a model will do.
+
+    Parameters
+    ----------
+    model : Model
+        Not looked at.
+
+    Returns
+    -------
+    bool
+        True.
+    """
+    del model
+    return True
+
+
+@functools.cache
+def _models(ids: tuple[str, ...], fitting: Fitting) -> tuple[str, ...]:
+    return tuple(name for name in ids if fitting is any_model or fitting(load_model(name)))
+
+
+def model_control(
+    default: str,
+    fitting: Fitting = keeps_tokens,
+    *,
+    name: str = "model",
+    label: str = "Model",
+) -> Control:
     """Return the choice of a model of the catalog.
 
     Parameters
     ----------
     default : str
         Its id.
+    fitting : callable
+        Which models the claim can be about.
+    name, label : str
+        What it is called.
 
     Returns
     -------
     Control
-        Named ``model``.
+        One of the models that fit.
 
     Examples
     --------
     >>> model_control("gpt3-175b").read("gpt2")
     'gpt2'
+    >>> "mamba2-2.7b" in model_control("gpt3-175b").choices()
+    False
     """
     return Control(
-        name="model",
-        label="Model",
+        name=name,
+        label=label,
         unit="",
         default=default,
-        choices=lambda: tuple(model_ids()),
+        choices=lambda: _models(tuple(model_ids()), fitting),
     )
 
 
@@ -160,7 +240,7 @@ def cached_in(name: str) -> Execution:
 
 
 def references() -> tuple[Model, ...]:
-    """Return the reference models that the catalog has.
+    """Return the reference models.
 
     Returns
     -------
@@ -172,8 +252,7 @@ def references() -> tuple[Model, ...]:
     >>> references()[0].id
     'gpt3-175b'
     """
-    known = set(model_ids())
-    return tuple(load_model(name) for name in REFERENCE_MODELS if name in known)
+    return tuple(map(load_model, REFERENCE_MODELS))
 
 
 def figure(

@@ -32,7 +32,7 @@ def _gigabytes(value: float) -> str:
 def _gpt3(values: Values) -> Finding:
     model, context = load_model(values["model"]), values["context"]
     execution = cached_in(values["kv_cache_dtype"])
-    size = explain_cache(model, execution, context, 1, 1)
+    size = explain_cache(model, execution, context, 1)
     computed = int(size.value or 0)
     per_token = model.cache_bytes_per_token(execution)
     holds = largest(
@@ -78,8 +78,8 @@ def _gpt3(values: Values) -> Finding:
 def _a_million_tokens(values: Values) -> Finding:
     context, execution = values["context"], cached_in(values["kv_cache_dtype"])
     chosen = load_model(values["model"])
-    models = dict.fromkeys((chosen.id, *(model.id for model in references())))
-    sizes = {name: load_model(name).cache_bytes(context, execution) for name in models}
+    models = {model.name: model for model in (chosen, *references())}
+    sizes = {name: model.cache_bytes(context, execution) for name, model in models.items()}
     above = [name for name, size in sizes.items() if size >= _CLAIMED_1_BYTES]
     verdict: Verdict = "depends"
     if len(above) in {0, len(sizes)}:
@@ -91,7 +91,7 @@ def _a_million_tokens(values: Values) -> Finding:
         f"{len(sizes)} models need 1 TB or more: those that keep a megabyte per token, which takes "
         "many KV heads and layers. Grouped heads, latents, windows and states need far less.",
         figures=(
-            explain_cache(chosen, execution, context, 1, 1),
+            explain_cache(chosen, execution, context, 1),
             figure(
                 "models_above_1_tb",
                 len(above),
@@ -133,7 +133,7 @@ def _paged(values: Values) -> Finding:
         f"weights of {model.name}; its positions reach "
         f"{'any length' if positions is None else f'{positions:,} tokens'}.",
         figures=(
-            explain_cache(model, execution, context, 1, 1),
+            explain_cache(model, execution, context, 1),
             figure(
                 "paged_bytes",
                 int(pages),

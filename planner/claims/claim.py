@@ -211,14 +211,7 @@ class Claim:
             name: control.read(changes[name]) if name in changes else control.default
             for name, control in known.items()
         }
-        try:
-            return Card(claim=self, values=values, finding=self.find(values))
-        except ZeroDivisionError as error:
-            raise ScenarioError(
-                "a ratio of nothing: this model keeps no keys and values",
-                where=f"claim {self.id}",
-                allowed="a model with attention that decodes",
-            ) from error
+        return Card(claim=self, values=values, finding=self.find(values))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

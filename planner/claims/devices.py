@@ -72,7 +72,7 @@ def _half_a_million(values: Values) -> Finding:
         (load_model(_SMALL_CACHE), cached_in(values["kv_cache_dtype"])),
     ]
     longest = {
-        f"{model.id} in {execution.cache.name}": _longest(model, execution, usable - overhead)
+        f"{model.name} in {execution.cache.name}": _longest(model, execution, usable - overhead)
         for model, execution in cases
     }
     best = max(longest, key=lambda name: longest[name])

@@ -7,6 +7,7 @@ from dataclasses import replace
 from planner.claims.assumptions import (
     device_control,
     figure,
+    keeps_tokens,
     model_control,
     references,
     tokens_control,
@@ -18,7 +19,7 @@ from planner.errors import ScenarioError
 from planner.explanation import Term
 from planner.hardware import load_hardware
 from planner.importers import load_model
-from planner.model import Model
+from planner.model import Layout, Model
 from planner.model.execution import half
 from planner.model.mixers.attention import Attention
 from planner.scenario import Scenario
@@ -28,19 +29,22 @@ _CLAIMED_SAVING = 16
 _CLAIMED_GROUP = 8
 
 
+def _plain(model: Model) -> bool:
+    """Whether a model keeps keys and values in heads."""
+    return keeps_tokens(model) and any(isinstance(part, Attention) for _, part, _ in model.parts)
+
+
 def _attention(model: Model) -> Attention:
-    """Return the first attention of a model."""
-    for _, part, _ in model.parts:
-        if isinstance(part, Attention):
-            return part
-    raise ScenarioError("the model has no plain attention", where="model", got=model.id)
+    """Return the first attention of a plain model."""
+    return next(part for _, part, _ in model.parts if isinstance(part, Attention))
 
 
 def _saving(model: Model, tp: int) -> float:
     """Return by how much MQA cuts the cache of a rank, heads copied where ranks outnumber them."""
     execution = half()
     sizes = [
-        variant(model, name).cache_bytes_per_token(execution, tp=tp) for name in ("MHA", "MQA")
+        variant(model, name).cache_bytes_per_token(execution, layout=Layout(tp=tp))
+        for name in ("MHA", "MQA")
     ]
     return sizes[0] / sizes[1]
 
@@ -48,7 +52,7 @@ def _saving(model: Model, tp: int) -> float:
 def _multi_query(values: Values) -> Finding:
     model, tp = load_model(values["model"]), values["tp"]
     found = _saving(model, tp)
-    others = {m.id: _saving(m, 1) for m in references() if _plain(m)}
+    others = {m.name: _saving(m, 1) for m in references() if _plain(m)}
     right = found == _CLAIMED_SAVING
     return Finding(
         verdict="true" if right and tp == 1 else "depends",
@@ -72,16 +76,14 @@ def _multi_query(values: Values) -> Finding:
     )
 
 
-def _plain(model: Model) -> bool:
-    return any(isinstance(part, Attention) for _, part, _ in model.parts)
-
-
 def _group_of_eight(values: Values) -> Finding:
     model = load_model(values["model"])
     attention = _attention(model)
     found = attention.query_heads / attention.kv_heads
     groups = {
-        m.id: _attention(m).query_heads / _attention(m).kv_heads for m in references() if _plain(m)
+        m.name: _attention(m).query_heads / _attention(m).kv_heads
+        for m in references()
+        if _plain(m)
     }
     right = found == _CLAIMED_GROUP
     return Finding(
@@ -187,7 +189,7 @@ def _grouped_speed(values: Values) -> Finding:
     )
     conditions = (
         f"{values['sequences']:,} sequences of {values['context']:,} tokens on "
-        f"{values['devices']} × {values['device']}"
+        f"{values['devices']} × {scenario.hardware.device.name}"
     )
     return Finding(
         verdict="unsupported",
@@ -229,7 +231,7 @@ CLAIMS = (
         title="What multi-query attention saves",
         said="Multi-query attention makes the cache 16 times smaller.",
         controls=(
-            model_control("llama-2-7b"),
+            model_control("llama-2-7b", _plain),
             Control(name="tp", label="Tensor-parallel ranks", unit="1", default=1, most=4096),
         ),
         find=_multi_query,
@@ -239,7 +241,7 @@ CLAIMS = (
         id="e2",
         title="Heads per group",
         said="In grouped-query attention, eight query heads share one key and value head.",
-        controls=(model_control("llama-3.1-8b"),),
+        controls=(model_control("llama-3.1-8b", _plain),),
         find=_group_of_eight,
         sources=("ainslie-2023",),
     ),

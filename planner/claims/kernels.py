@@ -83,17 +83,17 @@ def _passes(values: Values) -> Finding:
 
 
 def _speed_up(values: Values) -> Finding:
-    bounds = {}
-    for name in (values["device"], values["other_device"]):
-        traffic = _traffic(values, name)
+    bounds = []
+    for chosen in (values["device"], values["other_device"]):
+        traffic = _traffic(values, chosen)
         device = traffic.device
         flop = 4 * traffic.tokens**2 * traffic.head_dim
         compute_s = flop / device.rate(traffic.format.precision)
         bandwidth = device.memory_bandwidth_bytes_per_s
         apart = compute_s + traffic.materialised_bytes / bandwidth
         fused = max(compute_s, traffic.fused_bytes / bandwidth)
-        bounds[name] = apart / fused
-    first, second = bounds[values["device"]], bounds[values["other_device"]]
+        bounds.append((device.name, apart / fused))
+    (name, first), (other, second) = bounds
     return Finding(
         verdict="false",
         ruling="false attribution",
@@ -108,7 +108,7 @@ def _speed_up(values: Values) -> Finding:
                 "speed_up_bound",
                 first,
                 "1",
-                f"Bound of the speed-up of attention on {values['device']}.",
+                f"Bound of the speed-up of attention on {name}.",
                 "(arithmetic + materialised traffic) / max(arithmetic, fused traffic)",
                 f"N = {values['tokens']:,}, d = {values['head_dim']}",
                 sources=("dao-2022", "williams-2009"),
@@ -117,7 +117,7 @@ def _speed_up(values: Values) -> Finding:
                 "other_speed_up_bound",
                 second,
                 "1",
-                f"The same on {values['other_device']}.",
+                f"The same on {other}.",
                 "(arithmetic + materialised traffic) / max(arithmetic, fused traffic)",
                 f"N = {values['tokens']:,}, d = {values['head_dim']}",
                 sources=("dao-2022", "williams-2009"),

@@ -83,7 +83,7 @@ def _mamba(values: Values) -> Finding:
                 "Floor of a decode step with attention over one with state-space layers, the same "
                 "backbone.",
                 "time(attention) / time(SSM)",
-                f"{sequences:,} sequences of {context:,} tokens on {values['device']}",
+                f"{sequences:,} sequences of {context:,} tokens on {scenario.hardware.device.name}",
                 sources=("williams-2009", "dao-2024"),
             ),
         ),

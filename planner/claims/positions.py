@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from planner.claims.assumptions import figure
 from planner.claims.claim import Claim, Control, Finding, Values
 from planner.explanation import Term
 from planner.importers import describe_catalog
+from planner.model.position import Rotary
 
 _CLAIMED_WALL_TOKENS = 10**6
 _CLAIMED_REACH_TOKENS = 131_072
 
 
-def _longest_wavelength_tokens(base: float, dim: int) -> float:
+def _longest_wavelength_tokens(rotary: Rotary) -> float:
     """Return the tokens after which the slowest pair of a head has turned once."""
-    return float(2 * math.pi * base ** ((dim - 2) / dim))
+    return float(2 * math.pi / rotary.frequencies(1).min())
 
 
 def _wall(values: Values) -> Finding:
     base, dim = values["base"], values["head_dim"]
-    wave = _longest_wavelength_tokens(base, dim)
+    wave = _longest_wavelength_tokens(Rotary(dim=dim, base=base))
     reaches = {
-        entry.id: entry.usable_context for entry in describe_catalog() if entry.usable_context
+        entry.name: entry.usable_context for entry in describe_catalog() if entry.usable_context
     }
     farthest = sorted(reaches, key=lambda name: (-reaches[name], name))[:5]
     beyond = wave > _CLAIMED_WALL_TOKENS
@@ -60,8 +62,9 @@ def _wall(values: Values) -> Finding:
 def _extension(values: Values) -> Finding:
     original, factor = values["original"], values["factor"]
     base, dim = values["base"], values["head_dim"]
-    reach = round(original * factor)
-    raised = base * factor ** (dim / (dim - 2))
+    yarn = Rotary(dim=dim, base=base, scaling="yarn", factor=factor, original=original)
+    reach = yarn.reach or original
+    raised = replace(yarn, scaling="ntk").base_at(original)
     right = reach >= _CLAIMED_REACH_TOKENS
     return Finding(
         verdict="true" if right else "false",
@@ -81,7 +84,7 @@ def _extension(values: Values) -> Finding:
             ),
             figure(
                 "attention_factor",
-                0.1 * math.log(factor) + 1,
+                yarn.attention_factor(),
                 "1",
                 "By how much YaRN scales queries and keys along with it.",
                 "0.1 · ln(factor) + 1",

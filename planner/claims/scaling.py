@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from planner.claims.assumptions import device_control, figure, model_control, tokens_control
+from planner.claims.assumptions import (
+    device_control,
+    figure,
+    keeps_state,
+    model_control,
+    tokens_control,
+)
 from planner.claims.claim import Claim, Control, Finding, Values
 from planner.cost.limits import MOST_TOKENS, largest
 from planner.errors import ScenarioError
@@ -19,6 +25,9 @@ _HEAD_DIM = 128
 _HOUR_S = 3600
 _YEAR_S = 365 * 24 * _HOUR_S
 _CLAIMED_PARAMETERS = 10**13
+_ATTENDING: frozenset[str] = frozenset(
+    {"attention_prefill", "mla_prefill", "compressed_attention_prefill", "index_prefill"}
+)
 
 
 def _layer(hidden: int) -> tuple[Part, ...]:
@@ -109,8 +118,7 @@ def _billion(values: Values) -> Finding:
     device = load_device(values["device"])
     rate = device.rate("bf16")
     linear_s = _prefill_flop(variant(backbone, "SSM"), tokens) / rate
-    attention = frozenset({"attention_prefill", "mla_prefill"})
-    attention_s = _prefill_flop(variant(backbone, "GQA"), tokens, attention) / rate
+    attention_s = _prefill_flop(variant(backbone, "GQA"), tokens, _ATTENDING) / rate
     keeper = load_model(values["state_model"])
     bits = 8 * keeper.state_bytes(half()) / tokens
     computable = linear_s < values["patience_h"] * _HOUR_S
@@ -162,8 +170,7 @@ def _retrieval(values: Values) -> Finding:
         raise ScenarioError(
             "more tokens retrieved than there are", where="retrieved", got=short, allowed=long
         )
-    attention = frozenset({"attention_prefill", "mla_prefill"})
-    pairs = _prefill_flop(model, long, attention) / _prefill_flop(model, short, attention)
+    pairs = _prefill_flop(model, long, _ATTENDING) / _prefill_flop(model, short, _ATTENDING)
     products = frozenset({"gemm", "moe"})
     rest = _prefill_flop(model, long, products) / _prefill_flop(model, short, products)
     return Finding(
@@ -217,12 +224,11 @@ CLAIMS = (
         controls=(
             tokens_control(1_000_000_000, name="tokens", label="Tokens"),
             model_control("llama-3.1-8b"),
-            Control(
+            model_control(
+                "mamba2-2.7b",
+                keeps_state,
                 name="state_model",
                 label="Model whose state is looked at",
-                unit="",
-                default="mamba2-2.7b",
-                choices=model_control("mamba2-2.7b").choices,
             ),
             device_control(),
             Control(name="patience_h", label="Acceptable time", unit="h", default=24, most=10**6),

@@ -96,15 +96,19 @@ def activation_peak(model: Model, execution: Execution) -> ActivationPeak:
             beside = max(beside, few.live_bytes - _TOKENS * per_token)
             if per_token > widest:
                 widest, name = per_token, few.name
-    logits = model.head.operations(Step.prefill(1, 1), execution)[-2]
-    fp32_copy = 4 * int(logits.shape["n"])
     return ActivationPeak(
         residual_bytes=model.hidden * execution.stream_bytes,
         widest_bytes=widest,
         widest=name,
-        logits_bytes=logits.live_bytes + fp32_copy,
+        logits_bytes=_logits_bytes(model, execution) if model.last else 0,
         sequence_bytes=max(beside, _towers_bytes(model, execution)),
     )
+
+
+def _logits_bytes(model: Model, execution: Execution) -> float:
+    """Return the size of a row of logits, what it is made of and its copy in fp32."""
+    logits = model.head.operations(Step.prefill(1, 1), execution)[-2]
+    return float(logits.live_bytes + 4 * int(logits.shape["n"]))
 
 
 def _towers_bytes(model: Model, execution: Execution) -> float:
@@ -114,5 +118,5 @@ def _towers_bytes(model: Model, execution: Execution) -> float:
     for tower in model.towers:
         stream = max((getattr(part, "hidden", 0) for _, part, _ in tower.parts), default=0)
         widest = max((op.live_bytes for _, op, _ in tower.operations(step, execution)), default=0)
-        most = max(most, widest + tower.tokens * stream * execution.stream_bytes)
+        most = max(most, widest + tower.tokens * tower.times * stream * execution.stream_bytes)
     return most

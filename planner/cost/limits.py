@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
-from planner.cost.memory import RankMemory
+from planner.arrays import Numeric
+from planner.model import Model
 
 MOST_TOKENS = 2**31
 MOST_SEQUENCES = 2**24
@@ -59,12 +60,25 @@ class Limit:
     limited_by: Literal["memory", "positions", "nothing"]
 
 
-def largest_context(memory: RankMemory, sequences: int) -> Limit:
+class Memory(Protocol):
+    """The memory of one rank: what a load is held against."""
+
+    @property
+    def model(self) -> Model:
+        """The model."""
+        ...
+
+    def fits(self, context: Numeric, sequences: Numeric) -> Numeric:
+        """Return whether sequences of a length fit."""
+        ...
+
+
+def largest_context(memory: Memory, sequences: int) -> Limit:
     """Return the longest context at which so many sequences fit together.
 
     Parameters
     ----------
-    memory : RankMemory
+    memory : Memory
         Memory of the fullest rank.
     sequences : int
         Sequences of one replica. [1]
@@ -83,12 +97,12 @@ def largest_context(memory: RankMemory, sequences: int) -> Limit:
     return Limit(value=value, limited_by="memory")
 
 
-def most_sequences(memory: RankMemory, context: int) -> Limit:
+def most_sequences(memory: Memory, context: int) -> Limit:
     """Return how many sequences of one context fit together on a replica.
 
     Parameters
     ----------
-    memory : RankMemory
+    memory : Memory
         Memory of the fullest rank.
     context : int
         Tokens in each cache. [tokens]

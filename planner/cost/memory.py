@@ -1,70 +1,40 @@
-"""Device memory of the fullest rank: weights, caches, activations, runtime."""
+"""Device memory of the fullest rank: the stage that needs most decides."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import reduce
 
-from planner.arrays import Numeric, minimum
-from planner.cost.activations import ActivationPeak, activation_peak
-from planner.explanation import Explanation, Term
+from planner.arrays import Numeric, where
+from planner.cost.activations import ActivationPeak
+from planner.cost.memory_terms import explain_cache, explain_weights
+from planner.cost.stage_memory import MemoryUse, StageMemory
+from planner.explanation import Explanation
 from planner.hardware import Runtime
-from planner.model import Execution, Model
-from planner.model.placement import stored_tensors
-from planner.units import format_bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MemoryUse:
-    """Where the bytes of the fullest rank go; every field may be an array."""
-
-    weights_bytes: int
-    cache_bytes: Numeric
-    activations_bytes: Numeric
-    runtime_bytes: int
-    graphs_bytes: int = 0
-
-    @property
-    def total_bytes(self) -> Numeric:
-        """Sum of all parts. [bytes]."""
-        return (
-            self.weights_bytes
-            + self.cache_bytes
-            + self.activations_bytes
-            + self.runtime_bytes
-            + self.graphs_bytes
-        )
+from planner.model import Execution, Layout, Model
+from planner.model.stages import distinct_stages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankMemory:
     """The memory of the fullest rank as a function of context and sequences.
 
+    Ranks of one pipeline stage hold the same; stages differ, and which of them is fullest depends
+    on the load: the first has the embedding, the last the head and its logits.
+
     Parameters
     ----------
     model : Model
-        The model.
+        The whole model.
     execution : Execution
         Formats and layout.
-    runtime : Runtime
-        What is taken outside the model.
-    capacity_bytes : int
-        What the driver shows as total. [bytes]
-    step_tokens : int
-        Most tokens in one step; longer prompts are read in chunks. [tokens]
-    weights_bytes : int
-        Weights of the rank. [bytes]
-    activations : ActivationPeak
-        Bounds of the activations.
+    stages : tuple of StageMemory
+        One per kind of pipeline stage.
     """
 
     model: Model
     execution: Execution
-    runtime: Runtime
-    capacity_bytes: int
-    step_tokens: int
-    weights_bytes: int
-    activations: ActivationPeak
+    stages: tuple[StageMemory, ...]
 
     @classmethod
     def of(
@@ -101,63 +71,85 @@ class RankMemory:
         LayoutError
             The ranks do not divide the model.
         """
-        return cls(
-            model=model,
-            execution=execution,
-            runtime=runtime,
-            capacity_bytes=capacity_bytes,
-            step_tokens=step_tokens,
-            weights_bytes=model.weights_bytes(execution, tp=execution.layout.tp),
-            activations=activation_peak(model, execution),
+        stages = tuple(
+            StageMemory.of(
+                stage,
+                execution,
+                runtime,
+                stages=count,
+                capacity_bytes=capacity_bytes,
+                step_tokens=step_tokens,
+            )
+            for stage, count in distinct_stages(model, execution)
         )
+        return cls(model=model, execution=execution, stages=stages)
 
     @property
-    def tp(self) -> int:
-        """Tensor-parallel ranks. [1]."""
-        return self.execution.layout.tp
+    def layout(self) -> Layout:
+        """Parallel sizes."""
+        return self.execution.layout
 
     @property
-    def runtime_bytes(self) -> int:
-        """Context and collective buffers of one device. [bytes]."""
-        return self.runtime.context_bytes + self.runtime.collective_bytes(self.tp)
+    def runtime(self) -> Runtime:
+        """What is taken outside the model."""
+        return self.stages[0].runtime
+
+    @property
+    def capacity_bytes(self) -> int:
+        """What the driver shows as total. [bytes]."""
+        return self.stages[0].capacity_bytes
+
+    @property
+    def step_tokens(self) -> int:
+        """Most tokens in one step. [tokens]."""
+        return self.stages[0].step_tokens
 
     def use(self, context: Numeric, sequences: Numeric) -> MemoryUse:
-        """Return where the bytes go.
+        """Return where the bytes of the fullest rank go.
 
         Parameters
         ----------
         context : numeric
             Tokens in each cache. [tokens]
         sequences : numeric
-            Sequences of one replica. [1]
+            Sequences of one data-parallel rank. [1]
 
         Returns
         -------
         MemoryUse
             Parts and total.
         """
-        tokens = minimum(sequences * context, self.step_tokens)
-        return MemoryUse(
-            weights_bytes=self.weights_bytes,
-            cache_bytes=sequences * self.sequence_bytes(context),
-            activations_bytes=self.activations.bytes(tokens, sequences),
-            runtime_bytes=self.runtime_bytes,
-        )
+        return reduce(_fuller, (stage.use(context, sequences) for stage in self.stages))
 
-    def sequence_bytes(self, context: Numeric) -> Numeric:
-        """Return what one sequence takes in the caches of the rank.
+    def fullest(self, context: int, sequences: int) -> StageMemory:
+        """Return the stage whose ranks are fullest.
 
         Parameters
         ----------
-        context : numeric
-            Tokens in its cache. [tokens]
+        context, sequences : int
+            The load of one data-parallel rank. [tokens], [1]
 
         Returns
         -------
-        numeric
-            Keys, values and states. [bytes]
+        StageMemory
+            The first of equals.
         """
-        return self.model.cache_bytes(context, self.execution, tp=self.tp)
+        return max(self.stages, key=lambda stage: stage.use(context, sequences).total_bytes)
+
+    def to_dict(self, context: int, sequences: int) -> list[dict[str, int | bool]]:
+        """Return what the ranks of each kind of stage hold, as plain data.
+
+        Parameters
+        ----------
+        context, sequences : int
+            The load of one data-parallel rank. [tokens], [1]
+
+        Returns
+        -------
+        list of dict
+            Bytes of one device, and how many such devices there are.
+        """
+        return [stage.to_dict(context, sequences) for stage in self.stages]
 
     def fits(self, context: Numeric, sequences: Numeric) -> Numeric:
         """Return whether a load fits into the capacity.
@@ -167,12 +159,12 @@ class RankMemory:
         context : numeric
             Tokens in each cache. [tokens]
         sequences : numeric
-            Sequences of one replica. [1]
+            Sequences of one data-parallel rank. [1]
 
         Returns
         -------
         bool or array of bool
-            Total at most the capacity.
+            Total at most the capacity on every rank.
         """
         return self.use(context, sequences).total_bytes <= self.capacity_bytes
 
@@ -182,162 +174,32 @@ class RankMemory:
         Parameters
         ----------
         figure : str
-            A field of :class:`MemoryUse`, or ``"capacity_bytes"``.
+            A field of :class:`MemoryUse`.
         context, sequences : int
-            The load. [tokens], [1]
+            The load of one data-parallel rank. [tokens], [1]
 
         Returns
         -------
         Explanation
             With one term per tensor kind, cache or item.
         """
-        explain: dict[str, Callable[[], Explanation]] = {
-            "weights_bytes": lambda: explain_weights(self.model, self.execution, self.tp),
-            "cache_bytes": lambda: explain_cache(
-                self.model, self.execution, context, sequences, self.tp
-            ),
-            "activations_bytes": lambda: self._explain_activations(context, sequences),
-            "runtime_bytes": lambda: self.runtime.explain(self.tp),
-            "graphs_bytes": _explain_graphs,
-            "total_bytes": lambda: self._explain_total(context, sequences),
-        }
-        return explain[figure]()
-
-    def _explain_activations(self, context: int, sequences: int) -> Explanation:
-        tokens = min(sequences * context, self.step_tokens)
-        peak = self.activations
-        return Explanation(
-            figure="activations_bytes",
-            meaning="The most that activations of one step take at once on a device.",
-            formula="tokens · residual + max(tokens · widest operation, rows · logits"
-            + (", rows · other sequence)" if peak.sequence_bytes else ")"),
-            substituted=f"{tokens:,} · {peak.residual_bytes:,} + max({tokens:,} · "
-            f"{peak.widest_bytes:,.0f}, {sequences:,} · {peak.logits_bytes:,}"
-            + (f", {sequences:,} · {peak.sequence_bytes:,.0f})" if peak.sequence_bytes else ")"),
-            value=int(peak.bytes(tokens, sequences)),
-            unit="bytes",
-            terms=(
-                Term(label="residual stream", value=peak.residual_bytes * tokens),
-                Term(label=f"widest operation: {peak.widest}", value=peak.widest_bytes * tokens),
-                Term(label="logits with an fp32 copy", value=peak.logits_bytes * sequences),
-                *self._explain_sequences(sequences),
-            ),
-        )
-
-    def _explain_sequences(self, sequences: int) -> Iterable[Term]:
-        size = self.activations.sequence_bytes
-        if size:
-            yield Term(label="work on another sequence", value=size * sequences)
-
-    def _explain_total(self, context: int, sequences: int) -> Explanation:
-        use = self.use(context, sequences)
-        parts = {
-            "weights": use.weights_bytes,
-            "caches": use.cache_bytes,
-            "activations": use.activations_bytes,
-            "runtime": use.runtime_bytes,
-            "graphs": use.graphs_bytes,
-        }
-        return Explanation(
-            figure="total_bytes",
-            meaning="Everything the fullest device must hold.",
-            formula=" + ".join(parts),
-            substituted=" + ".join(format_bytes(value) for value in parts.values()),
-            value=int(use.total_bytes),
-            unit="bytes",
-            terms=tuple(Term(label=name, value=int(value)) for name, value in parts.items()),
-        )
+        return self.fullest(context, sequences).explain(figure, context, sequences)
 
 
-def explain_weights(model: Model, execution: Execution, tp: int) -> Explanation:
-    """Return how the bytes of the weights came about.
-
-    Parameters
-    ----------
-    model : Model
-        The model.
-    execution : Execution
-        Gives the storage scheme.
-    tp : int
-        Tensor-parallel ranks; 1 for the whole. [1]
-
-    Returns
-    -------
-    Explanation
-        One term per kind of layer and tensor.
-    """
-    rows: dict[tuple[str, str, str], list[int]] = {}
-    for layer, tensor, count, scheme in stored_tensors(model, execution.weights):
-        own = tensor.on_rank(tp)
-        shape = f"{'×'.join(map(str, own.shape))} in {scheme.format_of(own).name}"
-        size = scheme.tensor_bytes(own) * count
-        times, total = rows.get((layer, tensor.name, shape), (0, 0))
-        rows[layer, tensor.name, shape] = [times + count, total + size]
-    terms = [
-        Term(label=f"{layer} · {name}", value=size, detail=f"{count} × {shape}")
-        for (layer, name, shape), (count, size) in rows.items()
-    ]
-    if execution.weights.extra_bytes:
-        terms.append(Term(label="what else the file holds", value=execution.weights.extra_bytes))
-    where = f"one of {tp} tensor-parallel ranks" if tp > 1 else "the whole model"
-    return Explanation(
-        figure="weights_bytes",
-        meaning=f"Stored weights of {where}, scales included.",
-        formula="Σ over tensors: occurrences · elements on the rank · bits / 8 + scales",
-        substituted=f"{len(terms)} kinds of tensor, {model.parameters:,} parameters in all",
-        value=sum(int(term.value) for term in terms),
-        unit="bytes",
-        terms=tuple(terms),
-        sources=("shoeybi-2019",),
+def _fuller(one: MemoryUse, other: MemoryUse) -> MemoryUse:
+    """Return what of two uses has the larger total, elementwise for arrays."""
+    first = one.total_bytes >= other.total_bytes
+    names = MemoryUse.__dataclass_fields__
+    return MemoryUse(
+        **{name: where(first, getattr(one, name), getattr(other, name)) for name in names}
     )
 
 
-def explain_cache(
-    model: Model, execution: Execution, context: int, sequences: int, tp: int
-) -> Explanation:
-    """Return how the bytes of the caches came about.
-
-    Parameters
-    ----------
-    model : Model
-        The model.
-    execution : Execution
-        Gives the cache format.
-    context, sequences : int
-        Tokens in each cache, and how many sequences. [tokens], [1]
-    tp : int
-        Tensor-parallel ranks; 1 for the whole. [1]
-
-    Returns
-    -------
-    Explanation
-        One term per kind of cache.
-    """
-    terms = []
-    for layer, cache, count in model.caches:
-        size = cache.sequence_bytes(context, execution, tp=tp)
-        detail = f"{count} layers × {cache.describe(context, execution, tp=tp)}"
-        label = f"{layer} · {cache.kind}"
-        terms.append(Term(label=label, value=sequences * size * count, detail=detail))
-    return Explanation(
-        figure="cache_bytes",
-        meaning="Keys, values and states of all sequences at the given context.",
-        formula="sequences · Σ over caches: layers · min(context, window) · kv_heads · "
-        "(key_dim + value_dim) · bytes, or the state's size",
-        substituted=f"{sequences:,} sequences × {context:,} tokens",
-        value=sum(int(term.value) for term in terms),
-        unit="bytes",
-        terms=tuple(terms),
-        sources=("ainslie-2023", "jiang-2023", "dao-2024"),
-    )
-
-
-def _explain_graphs() -> Explanation:
-    return Explanation(
-        figure="graphs_bytes",
-        meaning="Memory of captured CUDA graphs; belongs to an engine, none is modelled here.",
-        formula="0",
-        substituted="0",
-        value=0,
-        unit="bytes",
-    )
+__all__ = [
+    "ActivationPeak",
+    "MemoryUse",
+    "RankMemory",
+    "StageMemory",
+    "explain_cache",
+    "explain_weights",
+]

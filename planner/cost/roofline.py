@@ -10,13 +10,20 @@ from dataclasses import dataclass
 from typing import Literal
 
 from planner.arrays import Numeric, maximum
-from planner.cost.collectives import ring_all_reduce_s
+from planner.cost.collectives import message_s
+from planner.cost.links import Links
 from planner.explanation import Explanation, Term
-from planner.hardware import Device, Link
+from planner.hardware import Device
 from planner.model import Execution, Model, Operation, Step
 from planner.units import format_bytes, format_seconds, format_si
 
 Bound = Literal["compute", "memory", "communication"]
+
+FLOORS = (
+    "Times are floors: every operation at the device's peak rate or bandwidth (efficiency 1), no "
+    "launch time, no overlap between operations."
+)
+"""What a time without a calibration profile takes for granted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +50,8 @@ class OperationCost:
     communication_s: Numeric
 
     @property
-    def time_s(self) -> Numeric:
-        """Time of all occurrences: the slowest resource decides. [s]."""
+    def floor_s(self) -> Numeric:
+        """Time of all occurrences at peak: the slowest resource decides. [s]."""
         slowest = maximum(maximum(self.compute_s, self.memory_s), self.communication_s)
         return slowest * self.count
 
@@ -57,7 +64,7 @@ class OperationCost:
 
 
 def operation_cost(
-    layer: str, operation: Operation, count: int, device: Device, link: Link | None
+    layer: str, operation: Operation, count: int, device: Device, links: Links
 ) -> OperationCost:
     r"""Return what one operation costs on a device at efficiency 1.
 
@@ -74,8 +81,8 @@ def operation_cost(
         Occurrences in the step. [1]
     device : Device
         Peak rates and memory bandwidth.
-    link : Link or None
-        What joins the ranks; without it the time of collectives is not counted.
+    links : Links
+        What joins the ranks; without a link the time of messages is not counted.
 
     Returns
     -------
@@ -92,10 +99,12 @@ def operation_cost(
     williams-2009
     """
     communication_s: Numeric = 0.0
-    if operation.kind == "all_reduce" and link is not None:
-        communication_s = ring_all_reduce_s(
+    link = links.carrying(operation)
+    if link is not None:
+        communication_s = message_s(
+            operation.kind,
             operation.message_bytes,
-            ranks=int(operation.shape["ranks"]),
+            ranks=int(operation.shape.get("ranks", 1)),
             link_bytes_per_s=link.per_direction_bytes_per_s,
         )
     moved = operation.read_bytes + operation.write_bytes
@@ -143,9 +152,9 @@ class StepCost:
         return sum(cost.operation.write_bytes * cost.count for cost in self.operations)
 
     @property
-    def time_s(self) -> Numeric:
-        """Sum over operations. [s]."""
-        return sum(cost.time_s for cost in self.operations)
+    def floor_s(self) -> Numeric:
+        """Sum over operations, each at its peak. [s]."""
+        return sum(cost.floor_s for cost in self.operations)
 
     def time_by_bound(self) -> dict[Bound, float]:
         """Return the seconds that wait for each resource; for single numbers only.
@@ -157,7 +166,7 @@ class StepCost:
         """
         seconds: dict[Bound, float] = {"compute": 0.0, "memory": 0.0, "communication": 0.0}
         for cost in self.operations:
-            seconds[cost.bound] += float(cost.time_s)
+            seconds[cost.bound] += float(cost.floor_s)
         return seconds
 
     @property
@@ -171,7 +180,7 @@ class StepCost:
 
         Parameters
         ----------
-        figure : {"flop", "read_bytes", "write_bytes", "time_s", "bound"}
+        figure : {"flop", "read_bytes", "write_bytes", "floor_s", "bound"}
             The figure.
 
         Returns
@@ -183,7 +192,7 @@ class StepCost:
 
 
 def step_cost(
-    model: Model, step: Step, execution: Execution, device: Device, link: Link | None
+    model: Model, step: Step, execution: Execution, device: Device, links: Links
 ) -> StepCost:
     """Return what a step costs on the fullest rank at efficiency 1.
 
@@ -197,8 +206,8 @@ def step_cost(
         Formats and layout.
     device : Device
         Where it runs.
-    link : Link or None
-        What joins tensor-parallel ranks.
+    links : Links
+        What joins the ranks.
 
     Returns
     -------
@@ -216,7 +225,7 @@ def step_cost(
         step=step,
         device=device,
         operations=tuple(
-            operation_cost(layer, operation, count, device, link)
+            operation_cost(layer, operation, count, device, links)
             for layer, operation, count in model.operations(step, execution)
         ),
     )
@@ -274,21 +283,21 @@ def _explain_write(cost: StepCost) -> Explanation:
     )
 
 
-def _explain_time(cost: StepCost) -> Explanation:
+def _explain_floor(cost: StepCost) -> Explanation:
     device = cost.device
     return Explanation(
-        figure="time_s",
+        figure="floor_s",
         meaning="A floor: no kernel reaches its peak, so the real step takes longer.",
         formula="Σ over operations: occurrences · max(FLOP / rate, bytes / bandwidth, "
         "message / link)",
         substituted=f"{_step_text(cost.step)}; memory "
         f"{format_si(device.memory_bandwidth_bytes_per_s, 'B/s')}",
-        value=float(cost.time_s),
+        value=float(cost.floor_s),
         unit="s",
         terms=tuple(
             Term(
                 label=f"{item.layer} · {item.operation.name}",
-                value=float(item.time_s),
+                value=float(item.floor_s),
                 detail=f"{item.bound}: max({format_seconds(item.compute_s * item.count)} compute, "
                 f"{format_seconds(item.memory_s * item.count)} memory, "
                 f"{format_seconds(item.communication_s * item.count)} link)",
@@ -322,6 +331,6 @@ _EXPLAIN = {
     "flop": _explain_flop,
     "read_bytes": _explain_read,
     "write_bytes": _explain_write,
-    "time_s": _explain_time,
+    "floor_s": _explain_floor,
     "bound": _explain_bound,
 }

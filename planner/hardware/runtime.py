@@ -78,7 +78,7 @@ class Runtime:
         --------
         >>> runtime = load_runtime()
         >>> [runtime.collective_bytes(ranks) // 2**20 for ranks in (1, 2, 3, 8, 64)]
-        [0, 342, 392, 392, 392]
+        [0, 1024, 1044, 1044, 1044]
         """
         return self._collective(ranks)[1]
 
@@ -160,7 +160,7 @@ def load_runtime() -> Runtime:
     Examples
     --------
     >>> load_runtime().collective_bytes(2)
-    358612992
+    1073741824
     """
     path = next((p for root in folders(FOLDER) if (p := root / "runtime.yaml").is_file()), None)
     if path is None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import PurePath
 
 from planner.importers.config import Config
+from planner.importers.dialects.gguf_words import fuses_qkv
 from planner.importers.harmless import HARMLESS, check_neutral
 from planner.importers.position import read_positions
 from planner.importers.quantization import read_checkpoint
@@ -20,6 +21,7 @@ _LANGUAGE_MODELS = (
     "ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "ForMaskedLM", "ChatModel", "MTModel",
 )  # fmt: skip
 _MOST_NAME_CHARACTERS = 80
+_CLASS = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,79}")
 
 
 def import_config(
@@ -89,13 +91,17 @@ def import_config(
         initial=architecture.initial,
         towers=architecture.towers,
         positions=architecture.positions or read_positions(fields, architecture),
+        architecture=_class(fields),
         hf_id=model_id if model_id and "/" in model_id else None,
         sources={"config": Source(kind="documentation", title=f"Configuration of {name}")},
     )
-    checkpoint = read_checkpoint(fields, model, architecture.dtype, weights_given=weights_given)
+    checkpoint = read_checkpoint(
+        fields, model.with_mtp(), architecture.dtype, weights_given=weights_given
+    )
     check_neutral(fields)
     _check_purpose(fields)
     fields.refuse_unread(HARMLESS)
+    checkpoint = replace(checkpoint, fused_qkv=fuses_qkv(fields.text("model_type")))
     model = replace(model, checkpoint=checkpoint, warnings=tuple(fields.warnings))
     check_model(model, where)
     return model
@@ -129,8 +135,17 @@ def with_quantisation(
     return {**config, "quantization_config": {"quant_method": "modelopt", **inner}}
 
 
+def _classes(config: Config) -> list[str]:
+    return [name for name in config.entries("architectures") or () if isinstance(name, str)]
+
+
+def _class(config: Config) -> str | None:
+    """The class that the configuration names, where it is a name."""
+    return next((name for name in _classes(config) if _CLASS.fullmatch(name)), None)
+
+
 def _check_purpose(config: Config) -> None:
-    names = [name for name in config.entries("architectures") or () if isinstance(name, str)]
+    names = _classes(config)
     if names and not any(name.endswith(_LANGUAGE_MODELS) for name in names):
         config.warn(
             f"The configuration is of {names[0][:_MOST_NAME_CHARACTERS]!r}; it is planned with the "

@@ -163,7 +163,7 @@ def read_towers(config: Config, *senses: Sense, hidden: int) -> tuple[Tower, ...
     Returns
     -------
     tuple of Tower
-        Held in memory; their work is not counted, which a warning says.
+        Held in memory; they work where somebody says what they read.
 
     Raises
     ------
@@ -193,11 +193,6 @@ def read_towers(config: Config, *senses: Sense, hidden: int) -> tuple[Tower, ...
         joint = sense.projector(config, stack, hidden)
         layers = (*stack.layers, Layer("projector", joint)) if joint else stack.layers
         towers.append(Tower(name=sense.name, layers=layers))
-    for tower in towers:
-        config.warn(
-            f"The {tower.name} tower ({tower.parameters:,} parameters with what joins it to the "
-            f"language model) is held in memory; its work is not part of a step."
-        )
     return tuple(towers)
 
 

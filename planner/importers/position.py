@@ -32,6 +32,9 @@ _BASES = {
     _SLIDING: ("rope_local_base_freq", "local_rope_theta"),
 }
 
+_ROTATED = ("qk_rope_head_dim", "rotary_dim", "head_dim")
+"""What says how much of a head turns, the first that a mixer has."""
+
 _ROTATION = (
     "factor", "original_max_position_embeddings", "max_position_embeddings", "low_freq_factor",
     "high_freq_factor", "beta_fast", "beta_slow", "mscale", "mscale_all_dim", "attention_factor",
@@ -212,11 +215,9 @@ def _rotated_dims(parts: Iterable[Part]) -> dict[str, int]:
     dims: dict[str, int] = {}
     for part in parts:
         kind = _FULL if getattr(part, "window", None) is None else _SLIDING
-        if getattr(part, "rotary", False):
-            dim = getattr(part, "rotary_dim", None) or getattr(part, "head_dim", None)
-        else:
-            dim = getattr(part, "rope_dim", None) or getattr(part, "qk_rope_head_dim", None)
-        if dim:
+        turns = getattr(part, "rotary", getattr(part, "rotary_dim", None))
+        dim = next(filter(None, (getattr(part, name, None) for name in _ROTATED)), None)
+        if turns and dim:
             dims.setdefault(kind, int(dim))
     return dims
 
@@ -229,14 +230,14 @@ def _rotation(config: Config, kind: str, dim: int, architecture: Architecture) -
         section = section.section(kind)
     base = silent.base
     for name in _BASES[_FULL]:
-        base = _positive(config, name, base)
+        base = positive(config, name, base)
     if kind == _SLIDING:
         base = silent.window_base or base
         for name in _BASES[_SLIDING]:
-            base = _positive(config, name, base)
+            base = positive(config, name, base)
     if section is None:
         return Rotary(dim=dim, base=base)
-    base = _positive(section, "rope_theta", base)
+    base = positive(section, "rope_theta", base)
     said = section.text("rope_type") or section.text("type")
     scaling = _SCALINGS.get(said, "default")
     if scaling == "default" or (kind == _SLIDING and flat and not silent.scaled_windows):
@@ -256,29 +257,55 @@ def _scaled(
     rotated = None
     dim = plain.dim
     if scaling == "proportional":
-        rotated = int(_positive(section, "partial_rotary_factor", 1.0) * dim)
+        rotated = int(positive(section, "partial_rotary_factor", 1.0) * dim)
     given = section.number("attention_factor", 0.0)
     return Rotary(
         dim=dim,
         base=plain.base,
         scaling=scaling,  # type: ignore[arg-type]
-        factor=_positive(section, "factor", whole if scaling in ("yarn", "longrope") else 1.0),
+        factor=positive(section, "factor", whole if scaling in ("yarn", "longrope") else 1.0),
         original=original,
         rotated=rotated,
-        beta_fast=_positive(section, "beta_fast", 32.0),
-        beta_slow=_positive(section, "beta_slow", 1.0),
+        beta_fast=positive(section, "beta_fast", 32.0),
+        beta_slow=positive(section, "beta_slow", 1.0),
         truncate=section.flag("truncate", True),
         mscale=abs(section.number("mscale", 0.0)),
         mscale_all_dim=abs(section.number("mscale_all_dim", 0.0)),
-        low_freq_factor=_positive(section, "low_freq_factor", 1.0),
-        high_freq_factor=_positive(section, "high_freq_factor", 4.0),
+        low_freq_factor=positive(section, "low_freq_factor", 1.0),
+        high_freq_factor=positive(section, "high_freq_factor", 4.0),
         short_factors=_factors(section, "short_factor"),
         long_factors=_factors(section, "long_factor"),
         attention_factor_given=abs(given) or None,
     )
 
 
-def _positive(config: Config, name: str, default: float) -> float:
+def positive(config: Config, name: str, default: float) -> float:
+    """Return a number above zero.
+
+    Parameters
+    ----------
+    config : Config
+        The section.
+    name : str
+        The field.
+    default : float
+        Value of a missing field. [as the field]
+
+    Returns
+    -------
+    float
+        As the file says. [as the field]
+
+    Raises
+    ------
+    SpecError
+        Not a number, or none above zero.
+
+    Examples
+    --------
+    >>> positive(Config({}, "config.json"), "rope_theta", 1e4)
+    10000.0
+    """
     number = config.number(name, default)
     if not number > 0:
         config.refuse(name, "a number above 0")

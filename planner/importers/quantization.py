@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Literal
+
 from planner.errors import UnsupportedConfigError
 from planner.importers.config import Config
 from planner.importers.quantization_methods import Quantisation, read_method
@@ -18,6 +21,10 @@ _DTYPES = {
 }
 _SECTIONS = ("quantization_config", "compression_config")
 _MATRICES = frozenset({"linear", "expert", "head", "embedding"})
+_CACHE_SCHEME = (
+    "dynamic", "type", "group_size", "strategy", "symmetric", "observer", "observer_kwargs",
+    "actorder", "block_structure", "scale_dtype", "zp_dtype",
+)  # fmt: skip
 _NEVER_QUANTISED = frozenset({"eh_proj.weight"})
 
 
@@ -56,7 +63,40 @@ def read_checkpoint(
     if section is None:
         holder.require("expert_dtype", None)
         return Checkpoint(dtype=base)
-    return apply(read_method(section, holder), model, base, section)
+    brought = brought_cache(section)
+    return replace(apply(read_method(section, holder), model, base, section), cache=brought)
+
+
+def brought_cache(section: Config) -> Literal["fp8", "nvfp4"] | None:
+    """Return the format of keys and values that a checkpoint brings scales for.
+
+    Parameters
+    ----------
+    section : Config
+        The section on quantisation.
+
+    Returns
+    -------
+    {"fp8", "nvfp4"} or None
+        None where nothing is said.
+
+    Examples
+    --------
+    >>> brought_cache(Config({"kv_cache_quant_algo": "FP8"}, "config.json"))
+    'fp8'
+    """
+    bits = None
+    if section.is_text("kv_cache_scheme"):
+        named = section.text("kv_cache_scheme")
+    else:
+        named = section.text("kv_cache_quant_algo")
+        scheme = section.section("kv_cache_scheme")
+        if scheme is not None:
+            bits = scheme.number("num_bits", 8)
+            scheme.ignore(*_CACHE_SCHEME)
+    if named == "NVFP4" or bits == 4:
+        return "nvfp4"
+    return "fp8" if named == "FP8" or bits == 8 else None
 
 
 def _section(config: Config) -> Config | None:

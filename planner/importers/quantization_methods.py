@@ -108,6 +108,12 @@ def _everywhere(name: str) -> dict[Role, str]:
     return dict.fromkeys(_MATRICES, name)
 
 
+_BROUGHT = (
+    "The checkpoint brings scales for its cache. Engines use them; without an engine, name the "
+    "format with --kv-cache-dtype."
+)
+
+
 def _group(section: Config, name: str, default: int) -> str:
     value = section.size(name, default=default, least=-1, most=_ALL_IN_ONE)
     if value == 0:
@@ -301,10 +307,7 @@ def _modelopt(section: Config, config: Config) -> Quantisation:
     del config
     section.ignore("producer", "quant_method")
     if section.given("kv_cache_scheme") or section.given("kv_cache_quant_algo"):
-        section.warn(
-            "The checkpoint brings scales for an fp8 cache; name it with --kv-cache-dtype to plan "
-            "with it."
-        )
+        section.warn(_BROUGHT)
     named = read_layers(section)
     algorithm = section.text("quant_algo")
     section.ignore("config_groups", "group_size")
@@ -325,9 +328,7 @@ def _compressed(section: Config, config: Config) -> Quantisation:
     del config
     section.ignore("global_compression_ratio", "quantization_status", "version", "quant_method")
     if section.given("kv_cache_scheme"):
-        section.warn(
-            "The checkpoint brings scales for its cache; name its format with --kv-cache-dtype."
-        )
+        section.warn(_BROUGHT)
         section.ignore("kv_cache_scheme")
     default, named = read_groups(section)
     for name in ("sparsity_config", "transform_config"):

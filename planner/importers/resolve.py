@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -25,6 +26,7 @@ from planner.spec_folders import read_spec, spec_paths
 
 _FOLDER = "models_catalog"
 _PATH_CHARACTERS = 300
+_QUANTISED_NAME = re.compile(r"(\w[\w.-]*?)__([\w.-]*(?:FP8|NVFP4)[\w.-]*)", re.IGNORECASE)
 _YAML = (".yaml", ".yml")
 _WEIGHTS = (".safetensors", ".gguf")
 _NOT_READ = {".bin": "PyTorch files", ".pt": "PyTorch files"}
@@ -143,15 +145,37 @@ def _from_file(file: Path, *, weights_given: bool) -> Model:
         return model_from_header(file, weights_given=weights_given)
     if suffix in _YAML:
         return model_from_description(read_spec(file), where)
-    return import_config(
+    model = import_config(
         read_json(file), where=where, weights_given=weights_given, quantisation=_beside(file)
     )
+    return model if weights_given else _as_published(model, file.stem)
 
 
 def _beside(file: Path) -> dict[str, Any] | None:
     """Return what stands about quantisation in a file of its own beside a configuration."""
     beside = file.with_name("hf_quant_config.json")
     return read_json(beside) if file.name == "config.json" and beside.is_file() else None
+
+
+def _as_published(model: Model, stem: str) -> Model:
+    """Return a model stored as the catalog knows it where only its name says that it is quantised.
+
+    Some publishers keep what they say about quantisation in a file apart from the configuration.
+    """
+    named = _QUANTISED_NAME.fullmatch(stem)
+    if model.checkpoint.quantised is not None or named is None:
+        return model
+    path = _by_hf_id("/".join(named.groups()), spec_paths(_FOLDER))
+    if path is None:
+        return model
+    known = model_from_description(read_spec(path), str(path))
+    if known.checkpoint.quantised is None or known.parameters != model.parameters:
+        return model
+    note = (
+        f"The configuration says nothing about quantisation; that of {known.hf_id} in the catalog "
+        f"is taken."
+    )
+    return replace(model, checkpoint=known.checkpoint, warnings=(*model.warnings, note))
 
 
 def _in_folder(folder: Path) -> Path:

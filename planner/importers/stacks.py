@@ -146,6 +146,7 @@ def read_mtp(config: Config, layer: Layer, hidden: int, *names: str) -> tuple[La
     -------
     tuple of Layer
         As DeepSeek-V3 has them: norms and a projection in front of the layer, a norm behind it.
+        Where the field is DeepSeek's too, the checkpoint holds a copy of token table and head.
 
     Raises
     ------
@@ -161,7 +162,8 @@ def read_mtp(config: Config, layer: Layer, hidden: int, *names: str) -> tuple[La
     fields = names or ("num_nextn_predict_layers",)
     count = config.optional_size(*fields, least=0, most=MOST_LAYERS)
     behind = Norm(kind="rms_norm", width=hidden, name="shared_head.norm")
-    parts = (MultiTokenProjection(hidden=hidden), *layer.parts, behind)
+    rows = 0 if names else config.optional_size("vocab_size") or 0
+    parts = (MultiTokenProjection(hidden=hidden, copied_vocabulary=rows), *layer.parts, behind)
     return (Layer(f"mtp-{layer.name}", parts),) * (count or 0)
 
 

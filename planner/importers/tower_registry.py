@@ -31,10 +31,13 @@ class Stack:
         In order.
     width : int
         Width of what comes out. [elements]
+    pooled : int
+        Patches that are averaged to one row before they are joined to the language model. [1]
     """
 
     layers: tuple[Layer, ...]
     width: int
+    pooled: int = 1
 
 
 Reader = Callable[[Config], Stack]

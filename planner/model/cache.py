@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from planner.arrays import Numeric, minimum
+from planner.arrays import Numeric, ceil_div, minimum
 from planner.model.execution import Execution
 from planner.model.layout import Section
 from planner.model.storage import Format
@@ -27,6 +27,10 @@ class Cache(Protocol):
 
     def sequence_bytes(self, context: Numeric, execution: Execution, *, tp: int) -> Numeric:
         """Return the bytes of one sequence on the fullest rank. [bytes]."""
+        ...
+
+    def share(self, context: Numeric, ranks: int) -> Numeric:
+        """Return the context whose cache is what the fullest of several ranks keeps. [tokens]."""
         ...
 
     def describe(self, context: int, execution: Execution, *, tp: int) -> str:
@@ -90,6 +94,31 @@ class TokenCache:
         4096
         """
         return context if self.window is None else minimum(context, self.window)
+
+    def share(self, context: Numeric, ranks: int) -> Numeric:
+        """Return the context whose cache is what the fullest of several ranks keeps.
+
+        Parameters
+        ----------
+        context : numeric
+            Tokens seen. [tokens]
+        ranks : int
+            Ranks that share the tokens of a sequence. [1]
+
+        Returns
+        -------
+        numeric
+            An even share; all of it where a window keeps few, as engines leave it. [tokens]
+
+        Examples
+        --------
+        >>> cache = TokenCache(
+        ...     kind="full", heads=Section(8, 1, "KV heads"), key_dim=128, value_dim=128
+        ... )
+        >>> cache.share(1001, 4)
+        251
+        """
+        return context if self.window is not None else ceil_div(context, ranks)
 
     def token_bytes(self, execution: Execution, *, tp: int) -> int:
         """Return the bytes of one token on the fullest rank.
@@ -180,12 +209,8 @@ class TokenCache:
         >>> cache.stored_bytes(1128, replace(half(), cache=cache_format("kivi2")), tp=1)
         161536
         """
-        fmt = execution.cache
-        size = self.token_bytes(execution, tp=tp)
-        if not fmt.recent_tokens:
-            return tokens * size
         wide = 2 * (self.key_dim + self.value_dim) * self.heads.units_on_rank(tp)
-        return tokens * size + minimum(tokens, fmt.recent_tokens) * (wide - size)
+        return execution.cache.kept_bytes(tokens, self.token_bytes(execution, tp=tp), wide)
 
     def describe(self, context: int, execution: Execution, *, tp: int) -> str:
         """Return how the bytes of one sequence come about, in words.
@@ -215,7 +240,8 @@ class TokenCache:
         return (
             f"{self.tokens(context):,} tokens × {self.token_bytes(execution, tp=tp):,} B "
             f"({self.heads.units_on_rank(tp)} KV heads × "
-            f"({self.key_dim} + {self.value_dim}) in {execution.cache.name})"
+            f"({self.key_dim} + {self.value_dim}) in {execution.cache.name}"
+            f"{execution.cache.exception})"
         )
 
 
@@ -240,6 +266,29 @@ class StateCache:
     sections: tuple[Section, ...]
     shape: tuple[int, ...]
     format: Format | None = None
+
+    def share(self, context: Numeric, ranks: int) -> Numeric:
+        """Return the context whose cache is what the fullest of several ranks keeps.
+
+        Parameters
+        ----------
+        context : numeric
+            Tokens seen. [tokens]
+        ranks : int
+            Not used: every rank keeps all of it. [1]
+
+        Returns
+        -------
+        numeric
+            All of it. [tokens]
+
+        Examples
+        --------
+        >>> StateCache(kind="state", sections=(), shape=(1,)).share(1000, 4)
+        1000
+        """
+        del ranks
+        return context
 
     def token_bytes(self, execution: Execution, *, tp: int) -> int:
         """Return the bytes one more token adds: none.

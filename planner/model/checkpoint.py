@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from planner.model.bounds import Name
+from planner.model.bounds import Flag, Name
 from planner.model.storage import TensorRule
 from planner.model.tensor import Role
 
@@ -31,8 +31,12 @@ class Checkpoint:
         Tensors that are stored otherwise; the first that names a tensor holds.
     label : str, optional
         Name of the scheme where it is not its format's, such as ``"q4_k_m"``.
+    cache : str, optional
+        Format of keys and values that the checkpoint brings scales for, which engines then use.
     extra_bytes : int
         What a measured file holds beside the model's tensors. [bytes]
+    fused_qkv : bool
+        Whether GGUF files hold queries, keys and values of a layer as one matrix.
     """
 
     dtype: str = "bf16"
@@ -40,7 +44,9 @@ class Checkpoint:
     roles: tuple[Role, ...] = ("linear", "expert")
     rules: Annotated[tuple[TensorRule, ...], Field(max_length=MOST_RULES)] = ()
     label: Name | None = None
+    cache: Literal["fp8", "nvfp4"] | None = None
     extra_bytes: Annotated[int, Field(strict=True, ge=0, le=MOST_EXTRA_BYTES)] = 0
+    fused_qkv: Flag = False
 
 
 AS_PUBLISHED = Checkpoint()

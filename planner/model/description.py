@@ -82,6 +82,7 @@ class ModelDescription(BaseModel):
     schema_version: Literal[1]
     id: Identifier
     name: Text
+    architecture: Name | None = None
     hf_id: HuggingFaceId | None = None
     aliases: tuple[HuggingFaceId, ...] = ()
     parameters: Annotated[int, Field(strict=True, ge=1)]
@@ -141,6 +142,7 @@ def model_from_description(data: Mapping[str, Any], where: str) -> Model:
         usable_context=said.usable_context,
         positions=said.positions,
         checkpoint=said.checkpoint,
+        architecture=said.architecture,
         hf_id=said.hf_id,
         aliases=said.aliases,
         sources=dict(said.sources),
@@ -199,6 +201,7 @@ def model_to_description(model: Model) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "id": model.id,
         "name": model.name,
+        "architecture": model.architecture,
         "hf_id": model.hf_id,
         "aliases": list(model.aliases),
         "parameters": model.parameters,
@@ -220,7 +223,10 @@ def model_to_description(model: Model) -> dict[str, Any]:
             name: source.model_dump(exclude_none=True) for name, source in model.sources.items()
         },
     }
-    optional = ("hf_id", "aliases", "warnings", "mtp", "final", "initial", "towers", "positions")
+    optional = (
+        "architecture", "hf_id", "aliases", "warnings", "mtp", "final", "initial", "towers",
+        "positions",
+    )  # fmt: skip
     return {key: value for key, value in description.items() if value or key not in optional}
 
 

@@ -117,7 +117,7 @@ class Embedding(Stateless):
         8192
         """
         rows = [
-            replace(table, shape=(1, table.shape[1]))
+            replace(table, shape=(1, table.shape[1]), whole_elements=table.elements)
             for table in self.tensors()
             if table.role in ("embedding", "position")
         ]

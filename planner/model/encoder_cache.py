@@ -40,6 +40,31 @@ class EncoderCache:
             kind="full", heads=self.heads, key_dim=self.key_dim, value_dim=self.value_dim
         )
 
+    def share(self, context: Numeric, ranks: int) -> Numeric:
+        """Return the context whose cache is what the fullest of several ranks keeps.
+
+        Parameters
+        ----------
+        context : numeric
+            Tokens seen. [tokens]
+        ranks : int
+            Not used: every rank keeps all of it. [1]
+
+        Returns
+        -------
+        numeric
+            All of it. [tokens]
+
+        Examples
+        --------
+        >>> EncoderCache(
+        ...     heads=Section(20, 1, "KV heads"), key_dim=64, value_dim=64, tokens=1500
+        ... ).share(1000, 4)
+        1000
+        """
+        del ranks
+        return context
+
     def token_bytes(self, execution: Execution, *, tp: int) -> int:
         """Return the bytes one more decoded token adds: none.
 
@@ -122,7 +147,7 @@ class EncoderCache:
         7680000
         """
         del context
-        return self.tokens * self.encoder_token_bytes(execution, tp=tp)
+        return int(self._each().stored_bytes(self.tokens, execution, tp=tp))
 
     def describe(self, context: int, execution: Execution, *, tp: int) -> str:
         """Return how the bytes of one sequence come about, in words.

@@ -1,16 +1,17 @@
-"""Under what conditions a step runs: number formats and layout."""
+"""Under what conditions a step runs: number formats, layout, what lives elsewhere."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from planner.model.layout import SINGLE, Layout
+from planner.model.offload import ON_DEVICE, Offload
 from planner.model.storage import BF16, Format, WeightScheme
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
-    """Number formats and layout of a deployment.
+    """Number formats, layout and places of a deployment.
 
     Parameters
     ----------
@@ -24,6 +25,8 @@ class Execution:
         Keys and values.
     layout : Layout
         Parallel sizes.
+    offload : Offload
+        What lives outside the device.
     """
 
     weights: WeightScheme
@@ -31,6 +34,7 @@ class Execution:
     stream: Format
     cache: Format
     layout: Layout = SINGLE
+    offload: Offload = ON_DEVICE
 
     @property
     def stream_bytes(self) -> int:

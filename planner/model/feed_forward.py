@@ -1,115 +1,20 @@
-"""Feed-forward blocks: dense, gated or plain, and mixtures of experts."""
+"""Feed-forward blocks: mixtures of experts, beside those that are dense."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-from planner.arrays import Numeric
+from planner.arrays import Numeric, minimum
 from planner.model.bounds import Count, Flag, Name, Size
+from planner.model.dense import Dense
 from planner.model.execution import Execution
 from planner.model.layout import Section, Split
-from planner.model.operation import Operation, all_reduce, elementwise, gemm
+from planner.model.messages import all_to_all
+from planner.model.operation import Operation, all_reduce, gemm
 from planner.model.part import Stateless
 from planner.model.step import Step
 from planner.model.tensor import Tensor, linear
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dense(Stateless):
-    """Two matrices and an activation function, or three where the first is gated.
-
-    Parameters
-    ----------
-    hidden, intermediate : int
-        Width of the residual stream and inside the block. [elements]
-    gated : bool
-        SwiGLU or GeGLU: two input projections whose product enters the third matrix.
-    bias : bool
-        Whether the matrices have biases.
-    name : str
-        Module name.
-    """
-
-    kind: Literal["dense"] = "dense"
-    hidden: Size
-    intermediate: Size
-    gated: Flag = True
-    bias: Flag = False
-    name: Name = "mlp"
-
-    def _inputs(self) -> tuple[Tensor, ...]:
-        out = (Section(self.intermediate, 1, "feed-forward columns"),)
-        names = [f"{self.name}.{name}" for name in ("gate_proj", "up_proj")[not self.gated :]]
-        shape = self.intermediate, self.hidden
-        return tuple(
-            tensor for name in names for tensor in linear(name, *shape, bias=self.bias, out=out)
-        )
-
-    def _output(self) -> tuple[Tensor, ...]:
-        inner = (Section(self.intermediate, 1, "feed-forward columns"),)
-        return linear(
-            f"{self.name}.down_proj", self.hidden, self.intermediate, bias=self.bias, inner=inner
-        )
-
-    def tensors(self) -> tuple[Tensor, ...]:
-        """Return the matrices and biases.
-
-        Returns
-        -------
-        tuple of Tensor
-            Column parallel going in, row parallel coming out.
-
-        References
-        ----------
-        shoeybi-2019
-
-        Examples
-        --------
-        >>> sum(t.elements for t in Dense(hidden=4096, intermediate=14336).tensors())
-        176160768
-        """
-        return (*self._inputs(), *self._output())
-
-    def operations(self, step: Step, execution: Execution) -> tuple[Operation, ...]:
-        """Return the products, the activation function between them and the sum over ranks.
-
-        Parameters
-        ----------
-        step : Step
-            The forward pass.
-        execution : Execution
-            Formats and layout.
-
-        Returns
-        -------
-        tuple of Operation
-            ``2·tokens·parameters`` FLOP in all.
-
-        Raises
-        ------
-        LayoutError
-            The ranks do not divide the width.
-
-        Examples
-        --------
-        >>> from planner.model.execution import half
-        >>> ops = Dense(hidden=4096, intermediate=14336).operations(Step.decode(1, 1), half())
-        >>> sum(op.flop for op in ops)
-        352321536
-        """
-        tokens = step.tokens
-        going_in = gemm(f"{self.name}.in", self._inputs(), tokens, execution)
-        wide = int(going_in.shape["n"])
-        narrow = wide // 2 if self.gated else wide
-        operations = [
-            going_in,
-            elementwise(f"{self.name}.activation", tokens, wide, narrow, execution),
-            gemm(f"{self.name}.out", self._output(), tokens, execution),
-        ]
-        if execution.layout.tp > 1:
-            operations.append(all_reduce(f"{self.name}.all_reduce", tokens, self.hidden, execution))
-        return tuple(operations)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -357,15 +262,39 @@ class MixtureOfExperts(Stateless):
         tokens = step.tokens
         into, out_of = self._latent()
         operations = self._gemms(tokens, execution, router=self._router(), latent_in=into)
-        operations.append(self._expert_products(tokens, execution))
+        alike = execution.layout.tp * (execution.layout.cp if step.phase == "decode" else 1)
+        operations += self._expert_operations(tokens, alike, execution)
         operations += self._gemms(tokens, execution, latent_out=out_of)
         shared = self._shared()
         alone = shared.operations(step, execution) if shared else ()
         operations += [op for op in alone if op.kind != "all_reduce"]
         operations += self._gemms(tokens, execution, shared_gate=self._shared_gate())
-        if execution.layout.tp > 1:
-            operations.append(all_reduce(self._at("all_reduce"), tokens, self.hidden, execution))
+        if alike > 1:
+            name = self._at("all_reduce")
+            operations.append(all_reduce(name, tokens, self.hidden, execution, ranks=alike))
         return tuple(operations)
+
+    def _expert_operations(
+        self, tokens: Numeric, alike: int, execution: Execution
+    ) -> list[Operation]:
+        """Return the experts' products, and what brings tokens of other ranks to them and back.
+
+        So many ranks have the same tokens: each sends its share of them, and every rank that holds
+        part of one of the token's experts receives it.
+        """
+        layout = execution.layout
+        products = self._expert_products(tokens * (layout.expert_ranks // alike), execution)
+        if layout.expert_ranks == alike:
+            return [products]
+        copies = min(self.expert_visits(1) * layout.moe_tp, layout.expert_ranks)
+        rows = tokens / alike * copies
+        operand = execution.operand(execution.weights.format_of(self._experts()[0]))
+        width = self.expert_hidden
+        return [
+            all_to_all(self._at("dispatch"), rows, width, operand, execution),
+            products,
+            all_to_all(self._at("combine"), rows, width, execution.stream, execution),
+        ]
 
     def _gemms(
         self, tokens: Numeric, execution: Execution, **matrices: tuple[Tensor, ...]
@@ -375,17 +304,22 @@ class MixtureOfExperts(Stateless):
         return [gemm(name, matrix, tokens, execution) for name, matrix in there]
 
     def _expert_products(self, tokens: Numeric, execution: Execution) -> Operation:
-        tp = execution.layout.tp
-        parts = [tensor.on_rank(tp) for tensor in self._experts()]
+        """Return one rank's share of what experts do for all tokens that they share."""
+        layout = execution.layout
+        parts = [tensor.on_rank(layout) for tensor in self._experts()]
         operand = execution.operand(execution.weights.format_of(parts[0]))
         wide, narrow = parts[0].shape[1], parts[1].shape[2]
         stored = sum(execution.weights.tensor_bytes(part) for part in parts)
         visits = self.expert_visits(tokens)
+        rows = tokens
+        if layout.ep > 1:
+            visits = visits / layout.ep
+            rows = minimum(tokens, visits)
         stream = execution.stream_bytes
         shape = {
             "tokens": tokens, "hidden": self.expert_hidden, "intermediate": self.intermediate,
-            "gated": self.gated, "experts": self.experts, "top_k": self.top_k, "tp": tp, "ep": 1,
-            "routing": "uniform",
+            "gated": self.gated, "experts": self.experts, "top_k": self.top_k,
+            "tp": layout.moe_tp, "ep": layout.ep, "routing": "uniform",
         }  # fmt: skip
         return Operation(
             name=self._at("experts"),
@@ -393,8 +327,11 @@ class MixtureOfExperts(Stateless):
             precision=operand.precision,
             flop=2 * visits * self.expert_hidden * (wide + narrow),
             weight_bytes=stored * (self.distinct_experts(tokens) / self.experts),
-            input_bytes=tokens * self.expert_hidden * operand.bits // 8,
-            output_bytes=tokens * self.expert_hidden * stream,
+            input_bytes=rows * self.expert_hidden * operand.bits // 8,
+            output_bytes=rows * self.expert_hidden * stream,
             workspace_bytes=visits * (wide + narrow) * stream,
             shape=shape,
         )
+
+
+__all__ = ["Dense", "MixtureOfExperts"]

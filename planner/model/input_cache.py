@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from planner.arrays import Numeric
+from planner.arrays import Numeric, ceil_div
 from planner.model.execution import Execution
 from planner.model.layout import Section
 from planner.model.storage import Format
@@ -28,6 +28,28 @@ class InputCache:
     kind: Literal["inputs", "indexer", "buckets"] = "inputs"
     sections: tuple[Section, ...]
     format: Format | None = None
+
+    def share(self, context: Numeric, ranks: int) -> Numeric:
+        """Return the context whose cache is what the fullest of several ranks keeps.
+
+        Parameters
+        ----------
+        context : numeric
+            Tokens seen. [tokens]
+        ranks : int
+            Ranks that share the tokens of a sequence. [1]
+
+        Returns
+        -------
+        numeric
+            An even share. [tokens]
+
+        Examples
+        --------
+        >>> InputCache(sections=(Section(768, 3, "channels"),)).share(1001, 4)
+        251
+        """
+        return ceil_div(context, ranks)
 
     def token_bytes(self, execution: Execution, *, tp: int) -> int:
         """Return the bytes one token leaves on the fullest rank.

@@ -140,6 +140,30 @@ class LatentCache:
             return self.packing.vector_bytes(self.dim)
         return int(fmt.vector_bytes(self.dim))
 
+    def share(self, context: Numeric, ranks: int) -> Numeric:
+        """Return the context whose cache is what the fullest of several ranks keeps.
+
+        Parameters
+        ----------
+        context : numeric
+            Tokens seen. [tokens]
+        ranks : int
+            Ranks that share the tokens of a sequence. [1]
+
+        Returns
+        -------
+        numeric
+            An even share of whole entries; all of it where a window keeps few. [tokens]
+
+        Examples
+        --------
+        >>> LatentCache(kind="compressed", dim=512, stride=128).share(1000, 2)
+        512
+        """
+        if self.window is not None:
+            return context
+        return ceil_div(self.entries(context), ranks) * self.stride
+
     def token_bytes(self, execution: Execution, *, tp: int) -> int | float:
         """Return the bytes that one token leaves on every rank.
 
@@ -193,7 +217,31 @@ class LatentCache:
         1179648
         """
         del tp
-        return self.entries(context) * self.entry_bytes(execution)
+        return self.stored_bytes(self.entries(context), execution)
+
+    def stored_bytes(self, entries: Numeric, execution: Execution) -> Numeric:
+        """Return the bytes of so many kept vectors.
+
+        Parameters
+        ----------
+        entries : numeric
+            Vectors kept. [1]
+        execution : Execution
+            Gives the cache format; some keep the newest in 16 bits.
+
+        Returns
+        -------
+        numeric
+            Exact size. [bytes]
+
+        Examples
+        --------
+        >>> from planner.model.execution import half
+        >>> LatentCache(kind="latent", dim=576).stored_bytes(2, half())
+        2304
+        """
+        fmt = self.format or execution.cache
+        return fmt.kept_bytes(entries, self.entry_bytes(execution), 2 * self.dim)
 
     def describe(self, context: int, execution: Execution, *, tp: int) -> str:
         """Return what one layer keeps, in words and figures.
@@ -222,5 +270,5 @@ class LatentCache:
         fmt = self.format or execution.cache
         return (
             f"{self.entries(context):,} entries × {self.entry_bytes(execution):,} B "
-            f"(one vector of {self.dim} in {fmt.name} for all heads{copies})"
+            f"(one vector of {self.dim} in {fmt.name}{fmt.exception} for all heads{copies})"
         )

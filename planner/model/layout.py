@@ -2,33 +2,106 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 from planner.errors import LayoutError
 
 Beyond = Literal["error", "replicate", "pad", "copy"]
+Group = Literal["tp", "ep", "moe_tp"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """Parallel sizes of a deployment.
+    """Parallel sizes of a deployment: ``tp · cp · pp · dp`` devices.
+
+    A rank stands in one group of each kind. Attention and dense blocks are cut over ``tp``; layers
+    are dealt to ``pp`` stages; the tokens of a sequence to ``cp`` ranks that each hold the weights.
+    Experts are cut over all ranks of ``attention_dp`` neighbours: ``tp · cp · attention_dp`` of
+    them, ``ep`` ways by expert and the rest of the way within each expert.
 
     Parameters
     ----------
     tp : int
-        Tensor-parallel ranks of one replica. [1]
+        Ranks that share the heads of attention. [1]
+    pp : int
+        Pipeline stages. [1]
     dp : int
-        Independent replicas. [1]
+        Data-parallel ranks: each serves sequences of its own. [1]
+    ep : int
+        Ranks that share the experts, each holding whole ones. [1]
+    cp : int
+        Ranks that share the tokens of a sequence, each with devices of its own. [1]
+    dcp : int
+        Parts that the tensor-parallel ranks cut the tokens of their caches into. [1]
+    attention_dp : int
+        Data-parallel ranks that share one copy of the experts; 1 where each has its own. [1]
     """
 
     tp: int = 1
+    pp: int = 1
     dp: int = 1
+    ep: int = 1
+    cp: int = 1
+    dcp: int = 1
+    attention_dp: int = 1
 
     @property
     def devices(self) -> int:
         """Devices in use. [1]."""
-        return self.tp * self.dp
+        return self.tp * self.cp * self.pp * self.dp
+
+    @property
+    def replica_devices(self) -> int:
+        """Devices that serve one set of sequences. [1]."""
+        return self.tp * self.cp * self.pp
+
+    @property
+    def joined_devices(self) -> int:
+        """Devices that depend on one another: a replica, or those that share experts. [1]."""
+        return self.replica_devices * self.attention_dp
+
+    @property
+    def expert_ranks(self) -> int:
+        """Ranks that share one copy of the experts of a layer. [1]."""
+        return self.tp * self.cp * self.attention_dp
+
+    @property
+    def moe_tp(self) -> int:
+        """Ranks that share each expert. [1]."""
+        return self.expert_ranks // self.ep
+
+    def ranks(self, group: Group) -> int:
+        """Return the ranks of a group that cuts tensors.
+
+        Parameters
+        ----------
+        group : {"tp", "ep", "moe_tp"}
+            Which group.
+
+        Returns
+        -------
+        int
+            Its size. [1]
+
+        Examples
+        --------
+        >>> Layout(tp=8, ep=4).ranks("moe_tp")
+        2
+        """
+        return {"tp": self.tp, "ep": self.ep, "moe_tp": self.moe_tp}[group]
+
+    @property
+    def token_ranks(self) -> int:
+        """Ranks that share the tokens of a cache. [1]."""
+        return self.cp * self.dcp
+
+    def __str__(self) -> str:
+        """Return the sizes that are not one, such as ``tp 4, pp 2``."""
+        sizes = (
+            (field.name.replace("_", " "), getattr(self, field.name)) for field in fields(self)
+        )
+        return ", ".join(f"{name} {size}" for name, size in sizes if size > 1) or "one device"
 
 
 SINGLE = Layout()

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from planner.arrays import Numeric
-from planner.errors import LayoutError, UnknownNameError
+from planner.errors import UnknownNameError
 from planner.model.cache import Cache
 from planner.model.checkpoint import AS_PUBLISHED, Checkpoint
 from planner.model.embedding import Embedding, Head
 from planner.model.execution import Execution
 from planner.model.layer import Layer, count_layers
-from planner.model.layout import Layout, Section
+from planner.model.layout import SINGLE, Group, Layout, Section
+from planner.model.messages import between_stages
 from planner.model.mixers.cross_attention import attending
 from planner.model.operation import Operation
 from planner.model.part import Part
@@ -21,7 +22,9 @@ from planner.model.placement import StoredPart, split_by, stored_tensors
 from planner.model.position import Positions
 from planner.model.step import Step
 from planner.model.storage import WeightScheme
+from planner.model.streaming import streamed
 from planner.model.tensor import Tensor
+from planner.model.token_ranks import part_operations
 from planner.model.tower import Tower
 from planner.sources import Source
 
@@ -52,8 +55,8 @@ class Model:
         What ``usable_context`` rests on, where it is known.
     checkpoint : Checkpoint
         How the published weights are stored.
-    hf_id : str or None
-        Name on Hugging Face.
+    architecture, hf_id : str or None
+        Class that the configuration names, by which engines run it; name on Hugging Face.
     aliases : tuple of str
         Further Hugging Face names of the same architecture.
     sources : mapping
@@ -61,8 +64,12 @@ class Model:
     warnings : tuple of str
         What the reader of the description should know.
     mtp : tuple of Layer
-        Layers for multi-token prediction that the checkpoint brings beside the stack: counted
-        apart, and no part of it unless :meth:`with_mtp` puts them there.
+        Layers for multi-token prediction, counted apart; :meth:`with_mtp` puts them in the stack.
+    first_layer : int
+        Place of ``layers[0]`` in the whole stack: 0 but for a later pipeline stage. [1]
+    first, last : bool
+        Whether embedding and towers, and final norm and head, stand here: an earlier or later
+        pipeline stage leaves them to others.
     """
 
     id: str
@@ -76,11 +83,15 @@ class Model:
     towers: tuple[Tower, ...] = ()
     positions: Positions | None = None
     checkpoint: Checkpoint = AS_PUBLISHED
+    architecture: str | None = None
     hf_id: str | None = None
     aliases: tuple[str, ...] = ()
     sources: Mapping[str, Source] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     mtp: tuple[Layer, ...] = ()
+    first_layer: int = 0
+    first: bool = True
+    last: bool = True
 
     @cached_property
     def groups(self) -> tuple[tuple[Layer, int], ...]:
@@ -90,11 +101,22 @@ class Model:
     @cached_property
     def parts(self) -> tuple[tuple[str, Part, int], ...]:
         """Every distinct part of the main stack with its layer's name and how often it occurs."""
-        initial = [("initial", part, 1) for part in self.initial]
         inner = [(layer.name, part, n) for layer, n in self.groups for part in layer.parts]
-        final = [("final", part, 1) for part in self.final]
-        first, last = ("embedding", self.embedding, 1), ("head", self.head, 1)
-        return (first, *initial, *inner, *final, last)
+        return (*self.entry, *inner, *self.exit)
+
+    @property
+    def entry(self) -> tuple[tuple[str, Part, int], ...]:
+        """What stands before the layers, as in ``parts``: nothing on a later pipeline stage."""
+        if not self.first:
+            return ()
+        return ("embedding", self.embedding, 1), *(("initial", part, 1) for part in self.initial)
+
+    @property
+    def exit(self) -> tuple[tuple[str, Part, int], ...]:
+        """What stands behind the layers, as in ``parts``: nothing on an earlier pipeline stage."""
+        if not self.last:
+            return ()
+        return *(("final", part, 1) for part in self.final), ("head", self.head, 1)
 
     @cached_property
     def _stored_parts(self) -> dict[WeightScheme, tuple[StoredPart, ...]]:
@@ -176,15 +198,15 @@ class Model:
         """Width of the residual stream. [elements]."""
         return self.embedding.hidden
 
-    def weights_bytes(self, execution: Execution, *, tp: int = 1) -> int:
-        """Return the bytes of the weights on the fullest rank.
+    def weights_bytes(self, execution: Execution, *, layout: Layout = SINGLE) -> int:
+        """Return the bytes of the weights on one rank.
 
         Parameters
         ----------
         execution : Execution
             Gives the storage scheme.
-        tp : int
-            Tensor-parallel ranks; 1 for the whole. [1]
+        layout : Layout
+            Parallel sizes; the whole model, one copy, without.
 
         Returns
         -------
@@ -198,12 +220,14 @@ class Model:
         """
         scheme = execution.weights
         return scheme.extra_bytes + sum(
-            own.tensor_bytes(tensor.on_rank(tp)) * count
+            own.tensor_bytes(tensor.on_rank(layout)) * count
             for _, tensor, count, own in stored_tensors(self, scheme)
         )
 
-    def cache_bytes(self, context: Numeric, execution: Execution, *, tp: int = 1) -> Numeric:
-        """Return what one sequence leaves on the fullest rank: keys, values and states.
+    def cache_bytes(
+        self, context: Numeric, execution: Execution, *, layout: Layout = SINGLE
+    ) -> Numeric:
+        """Return what one sequence leaves on one rank: keys, values and states.
 
         Parameters
         ----------
@@ -211,8 +235,8 @@ class Model:
             Tokens seen. [tokens]
         execution : Execution
             Gives the cache format.
-        tp : int
-            Tensor-parallel ranks; 1 for the whole. [1]
+        layout : Layout
+            Parallel sizes; one copy of everything without.
 
         Returns
         -------
@@ -225,19 +249,22 @@ class Model:
             The ranks do not divide the heads.
         """
         return sum(
-            cache.sequence_bytes(context, execution, tp=tp) * count
+            cache.sequence_bytes(cache.share(context, layout.token_ranks), execution, tp=layout.tp)
+            * count
             for _, cache, count in self.caches
         )
 
-    def cache_bytes_per_token(self, execution: Execution, *, tp: int = 1) -> int | float:
+    def cache_bytes_per_token(
+        self, execution: Execution, *, layout: Layout = SINGLE
+    ) -> int | float:
         """Return what one token leaves in the caches of all layers, windows not being full yet.
 
         Parameters
         ----------
         execution : Execution
             Gives the cache format.
-        tp : int
-            Tensor-parallel ranks; 1 for the whole. [1]
+        layout : Layout
+            Parallel sizes; one copy of everything without.
 
         Returns
         -------
@@ -250,17 +277,19 @@ class Model:
         LayoutError
             The ranks do not divide the heads.
         """
-        return sum(cache.token_bytes(execution, tp=tp) * count for _, cache, count in self.caches)
+        return sum(
+            cache.token_bytes(execution, tp=layout.tp) * count for _, cache, count in self.caches
+        )
 
-    def state_bytes(self, execution: Execution, *, tp: int = 1) -> int:
+    def state_bytes(self, execution: Execution, *, layout: Layout = SINGLE) -> int:
         """Return what one sequence takes whatever its context.
 
         Parameters
         ----------
         execution : Execution
             Gives the formats.
-        tp : int
-            Tensor-parallel ranks; 1 for the whole. [1]
+        layout : Layout
+            Parallel sizes; one copy of everything without.
 
         Returns
         -------
@@ -272,7 +301,7 @@ class Model:
         LayoutError
             The ranks do not divide the heads.
         """
-        return int(self.cache_bytes(0, execution, tp=tp))
+        return int(self.cache_bytes(0, execution, layout=layout))
 
     def operations(self, step: Step, execution: Execution) -> Iterator[tuple[str, Operation, int]]:
         """Yield every distinct operation of a step with its layer and how often it occurs.
@@ -295,12 +324,14 @@ class Model:
             The ranks do not divide the model.
         """
         for layer, part, count, scheme in self.stored_parts(execution.weights):
-            for operation in part.operations(step, replace(execution, weights=scheme)):
+            for operation in part_operations(part, step, replace(execution, weights=scheme)):
                 yield layer, operation, count
         for tower in self.towers:
             yield from tower.operations(step, execution)
+        yield from between_stages(step.tokens, self.hidden, execution)
+        yield from streamed(self, step, execution)
 
-    def reading(self, name: str, tokens: int) -> Model:
+    def reading(self, name: str, tokens: int, times: int = 1) -> Model:
         """Return the model with a tower that reads so many tokens of each sequence.
 
         Parameters
@@ -308,12 +339,14 @@ class Model:
         name : str
             The tower, such as ``"encoder"`` or ``"vision"``.
         tokens : int
-            What it reads; 0 leaves its work out. [tokens]
+            What it reads at once; 0 leaves its work out. [tokens]
+        times : int
+            How often it does, as for several images. [1]
 
         Returns
         -------
         Model
-            What attends to the tower's output sees as many tokens.
+            What attends to the tower's output sees all these tokens.
 
         Raises
         ------
@@ -322,75 +355,36 @@ class Model:
         """
         if name not in [tower.name for tower in self.towers]:
             raise UnknownNameError("tower", name, [tower.name for tower in self.towers])
-        read = {layer: attending(layer, name, tokens) for layer, _ in self.groups}
+        read = {layer: attending(layer, name, tokens * times) for layer, _ in self.groups}
         return replace(
             self,
             towers=tuple(
-                replace(tower, tokens=tokens) if tower.name == name else tower
+                replace(tower, tokens=tokens, times=times) if tower.name == name else tower
                 for tower in self.towers
             ),
             layers=tuple(read[layer] for layer in self.layers),
         )
 
-    def tensor_parallel_sizes(self, most: int) -> tuple[int, ...]:
-        """Return the tensor-parallel sizes that the model admits.
-
-        Parameters
-        ----------
-        most : int
-            Largest size to try. [1]
-
-        Returns
-        -------
-        tuple of int
-            Ascending. [1]
-        """
-        return tuple(tp for tp in range(1, most + 1) if self.admits(tp))
-
-    def admits(self, tp: int) -> bool:
-        """Return whether every split of the model divides over so many ranks.
-
-        Parameters
-        ----------
-        tp : int
-            Tensor-parallel ranks. [1]
-
-        Returns
-        -------
-        bool
-            False where heads or columns would be left over.
-        """
-        return all(section.divides(tp) for section in self._sections)
-
-    @cached_property
-    def _sections(self) -> tuple[Section, ...]:
-        splits = [tensor.split for _, tensor, _ in self.tensors if tensor.split]
-        return tuple(dict.fromkeys(section for split in splits for section in split.sections))
-
-    def check_layout(self, layout: Layout) -> None:
-        """Raise unless the model admits a layout.
+    def admits(self, layout: Layout) -> bool:
+        """Return whether every split of the model divides over the ranks of a layout.
 
         Parameters
         ----------
         layout : Layout
             Parallel sizes.
 
-        Raises
-        ------
-        LayoutError
-            Names the heads or columns that do not divide, and the sizes that do.
+        Returns
+        -------
+        bool
+            False where heads, columns or experts would be left over.
         """
-        for section in self._sections:
-            if not section.divides(layout.tp):
-                sizes = ", ".join(map(str, self.tensor_parallel_sizes(64)))
-                raise LayoutError(
-                    f"{layout.tp} tensor-parallel ranks do not divide the {section.units:,} "
-                    f"{section.what} of {self.name}",
-                    where="--tp",
-                    got=layout.tp,
-                    allowed=sizes,
-                    fix="Choose one of these sizes, or spread replicas with --dp.",
-                )
+        return all(section.divides(layout.ranks(group)) for group, section in self.sections)
+
+    @cached_property
+    def sections(self) -> tuple[tuple[Group, Section], ...]:
+        """What ranks must divide, each once, with the group of ranks that does."""
+        found = (tensor.sections for _, tensor, _ in self.tensors)
+        return tuple(dict.fromkeys(pair for pairs in found for pair in pairs))
 
 
 __all__ = ["Checkpoint", "Layer", "Model"]

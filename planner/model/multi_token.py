@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from planner.model.bounds import Size
+from planner.model.bounds import Count, Size
 from planner.model.execution import Execution
 from planner.model.operation import Operation, elementwise, gemm
 from planner.model.part import Stateless
@@ -18,16 +18,25 @@ class MultiTokenProjection(Stateless):
     """What leads into a layer for multi-token prediction (MTP).
 
     The stack's last hidden state and the embedding of the token it led to are normalised and
-    projected together to one input. Embedding and head are the model's own.
+    projected together to one input. Embedding and head are the model's own; checkpoints may
+    hold a copy of both all the same.
 
     Parameters
     ----------
     hidden : int
         Width of the residual stream. [elements]
+    copied_vocabulary : int
+        Rows of the copies of token table and head in the checkpoint; 0 without. [1]
     """
 
     kind: Literal["multi_token_projection"] = "multi_token_projection"
     hidden: Size
+    copied_vocabulary: Count = 0
+
+    @property
+    def copied_elements(self) -> int:
+        """Elements of the copies, which nothing loads. [1]."""
+        return 2 * self.copied_vocabulary * self.hidden
 
     def _projection(self) -> tuple[Tensor, ...]:
         return linear("eh_proj", self.hidden, 2 * self.hidden)

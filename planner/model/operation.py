@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from planner.arrays import Numeric
+from planner.arrays import Numeric, maximum
 from planner.model.execution import Execution
 from planner.model.tensor import Tensor
 
@@ -20,6 +20,7 @@ Kind = Literal[
     "compressed_attention_decode", "state_space_prefill", "state_space_decode",
     "short_convolution_prefill", "short_convolution_decode", "long_convolution_prefill",
     "long_convolution_decode", "elementwise", "embedding", "all_reduce",
+    "all_to_all", "send_recv", "host_copy",
 ]  # fmt: skip
 
 
@@ -44,9 +45,11 @@ class Operation:
     workspace_bytes : numeric
         What is written and read again in between. [bytes]
     message_bytes : numeric
-        What a collective combines per rank. [bytes]
+        What a collective combines per rank, what one rank sends, or what crosses
+        the link to the host. [bytes]
     shape : mapping
-        The kind's shape columns.
+        The kind's shape columns; of messages also ``span``, the devices in a row among which the
+        ranks stand.
     """
 
     name: str
@@ -114,8 +117,7 @@ def gemm(name: str, weights: tuple[Tensor, ...], rows: Numeric, execution: Execu
     >>> gemm("fc", linear("fc", 3072, 768), 1024, half()).flop
     4831838208
     """
-    tp = execution.layout.tp
-    parts = [tensor.on_rank(tp) for tensor in weights]
+    parts = [tensor.on_rank(execution.layout) for tensor in weights]
     matrices = [part for part in parts if len(part.shape) == 2]
     columns = sum(part.shape[0] for part in matrices)
     inner = matrices[0].shape[1]
@@ -168,14 +170,56 @@ def elementwise(
         output_bytes=tokens * write_width * size,
         shape={
             "tokens": tokens,
-            "width": max(read_width, write_width),
+            "width": maximum(read_width, write_width),
             "total_bytes": tokens * (read_width + write_width) * size,
         },
     )
 
 
-def all_reduce(name: str, tokens: Numeric, width: int, execution: Execution) -> Operation:
-    """Return the sum of partial results over the tensor-parallel ranks.
+def cache_update(
+    name: str, tokens: Numeric, width: int, written_bytes: Numeric, execution: Execution
+) -> Operation:
+    """Return the pass that puts new keys and values into a cache.
+
+    Parameters
+    ----------
+    name : str
+        Name of the operation.
+    tokens : numeric
+        Rows that are read. [tokens]
+    width : int
+        Elements of a row. [elements]
+    written_bytes : numeric
+        What the cache takes of them. [bytes]
+    execution : Execution
+        Formats and layout.
+
+    Returns
+    -------
+    Operation
+        No FLOP, only bytes.
+
+    Examples
+    --------
+    >>> from planner.model.execution import half
+    >>> cache_update("cache_update", 16, 2048, 32768, half()).shape["total_bytes"]
+    98304
+    """
+    read = tokens * width * execution.stream_bytes
+    return Operation(
+        name=name,
+        kind="elementwise",
+        precision=execution.stream.precision,
+        input_bytes=read,
+        cache_write_bytes=written_bytes,
+        shape={"tokens": tokens, "width": width, "total_bytes": read + written_bytes},
+    )
+
+
+def all_reduce(
+    name: str, tokens: Numeric, width: int, execution: Execution, *, ranks: int | None = None
+) -> Operation:
+    """Return the sum of partial results over ranks.
 
     Parameters
     ----------
@@ -187,11 +231,13 @@ def all_reduce(name: str, tokens: Numeric, width: int, execution: Execution) -> 
         Elements per row. [elements]
     execution : Execution
         Formats and layout.
+    ranks : int, optional
+        Neighbours that hold partial results; the tensor-parallel ranks without it. [1]
 
     Returns
     -------
     Operation
-        A collective over ``layout.tp`` ranks.
+        A collective over these ranks.
 
     References
     ----------
@@ -204,10 +250,16 @@ def all_reduce(name: str, tokens: Numeric, width: int, execution: Execution) -> 
     524288
     """
     message = tokens * width * execution.stream_bytes
+    joined = ranks or execution.layout.tp
     return Operation(
         name=name,
         kind="all_reduce",
         precision=execution.stream.precision,
         message_bytes=message,
-        shape={"ranks": execution.layout.tp, "message_bytes": message, "nodes": 1},
+        shape={
+            "ranks": joined,
+            "message_bytes": message,
+            "nodes": 1,
+            "span": joined,
+        },
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
+from planner.model.multi_token import MultiTokenProjection
 from planner.model.part import Part
 from planner.model.storage import WeightScheme
 from planner.model.tensor import Tensor
@@ -58,12 +59,12 @@ def split_by(model: Model, scheme: WeightScheme) -> Iterator[StoredPart]:
     """
     outside = scheme.in_layer(None)
     views: dict[Layer, dict[WeightScheme, int]] = {}
-    for index, layer in enumerate(model.layers if scheme.rules else ()):
+    for index, layer in enumerate(model.layers if scheme.rules else (), model.first_layer):
         counts = views.setdefault(layer, {})
         view = scheme.in_layer(index)
         counts[view] = counts.get(view, 0) + 1
     groups = iter(model.parts)
-    for name, part, count in islice(groups, 1 + len(model.initial)):
+    for name, part, count in islice(groups, len(model.entry)):
         yield StoredPart(name, part, count, outside)
     for layer, count in model.groups:
         for name, part, _ in islice(groups, len(layer.parts)):
@@ -95,3 +96,88 @@ def stored_tensors(model: Model, scheme: WeightScheme) -> Iterator[StoredTensor]
     for tower in model.towers:
         for layer, tensor, count in tower.tensors():
             yield StoredTensor(layer, tensor, count, outside)
+
+
+def multi_token_bytes(model: Model, scheme: WeightScheme) -> int:
+    """Return the bytes of the layers for multi-token prediction that stand beside the stack.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    scheme : WeightScheme
+        How weights are stored.
+
+    Returns
+    -------
+    int
+        Exact size; 0 where the model brings none, or has them loaded. [bytes]
+
+    References
+    ----------
+    deepseek-v3-2024
+    """
+    return sum(
+        scheme.in_layer(index).tensor_bytes(tensor)
+        for index, layer in enumerate(model.mtp, start=len(model.layers))
+        for part in layer.parts
+        for tensor in part.tensors()
+    )
+
+
+def copied_bytes(model: Model, scheme: WeightScheme) -> int:
+    """Return the bytes of copies that a checkpoint holds of tables that nothing loads twice.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    scheme : WeightScheme
+        How weights are stored.
+
+    Returns
+    -------
+    int
+        Exact size. [bytes]
+
+    References
+    ----------
+    deepseek-v3-2024
+    """
+    stacks = (*model.groups, *((layer, 1) for layer in model.mtp))
+    copies = sum(
+        part.copied_elements * count
+        for layer, count in stacks
+        for part in layer.parts
+        if isinstance(part, MultiTokenProjection)
+    )
+    return int(copies * scheme.base.bits // 8)
+
+
+def checkpoint_bytes(model: Model, scheme: WeightScheme) -> int:
+    """Return the bytes of a whole checkpoint, without the headers of its files.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    scheme : WeightScheme
+        How weights are stored.
+
+    Returns
+    -------
+    int
+        The weights, and what it brings for multi-token prediction, loaded or not. [bytes]
+
+    Examples
+    --------
+    >>> from planner import load_model
+    >>> from planner.model.schemes import weight_scheme
+    >>> model = load_model("deepseek-v3")
+    >>> checkpoint_bytes(model, weight_scheme(model, None))
+    688574839360
+    """
+    weights = scheme.extra_bytes + sum(
+        own.tensor_bytes(tensor) * count for _, tensor, count, own in stored_tensors(model, scheme)
+    )
+    return weights + multi_token_bytes(model, scheme) + copied_bytes(model, scheme)

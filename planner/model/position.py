@@ -118,7 +118,7 @@ class Rotary:
         [29, 29]
         """
         pairs = np.arange(0, self.dim, 2, dtype=np.float64)
-        plain: NDArray[np.float64] = self._base(context) ** (-pairs / self.dim)
+        plain: NDArray[np.float64] = self.base_at(context) ** (-pairs / self.dim)
         match self.scaling:
             case "linear":
                 return plain / self.factor
@@ -135,7 +135,32 @@ class Rotary:
                 return np.where(turning, plain, 0.0) / self.factor
         return plain
 
-    def _base(self, context: int) -> float:
+    def base_at(self, context: int) -> float:
+        r"""Return the base from which the angles are made.
+
+        .. math::
+            b \, s^{D/(D-2)} \quad\text{(NTK-aware)}, \qquad
+            b \, (s n / L - s + 1)^{D/(D-2)} \quad\text{(dynamic)}
+
+        Parameters
+        ----------
+        context : int
+            Length of the sequence; matters for dynamic scaling. [tokens]
+
+        Returns
+        -------
+        float
+            The base itself for the other scalings. [1]
+
+        References
+        ----------
+        bloc97-2023
+
+        Examples
+        --------
+        >>> round(Rotary(dim=128, base=1e4, scaling="ntk", factor=8.0).base_at(1))
+        82685
+        """
         power = self.dim / (self.dim - 2) if self.dim > 2 else 1.0
         if self.scaling == "ntk":
             return float(self.base * self.factor**power)
@@ -335,4 +360,5 @@ class Positions:
             return "Positions do not end, but the model was not trained on such lengths."
         if context <= reach:
             return f"The scaling reaches {reach:,} tokens, but the configuration declares fewer."
-        return "Angles appear that training never showed; quality falls off without a scaling."
+        how = "beyond its scaling" if reach else "without a scaling"
+        return f"Angles appear that training never showed; quality falls off {how}."

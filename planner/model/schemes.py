@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from planner.errors import PrecisionError
 from planner.model.formats.ggml import GGML_TYPES
 from planner.model.formats.mixes import MIXES, Mix, Place, Stack, find_mix, mixed_type
+from planner.model.formats.names import weight_name
 from planner.model.formats.number_format import Format
 from planner.model.formats.weights import SHOWN, weight_format
 from planner.model.storage import LayerRanges, TensorRule, WeightScheme
@@ -197,7 +198,8 @@ def weight_scheme(model: Model, name: str | None) -> WeightScheme:
     """
     checkpoint = model.checkpoint
     base = weight_format(checkpoint.dtype)
-    if name is None or name == checkpoint.quantised:
+    wanted = None if name is None else weight_name(name)
+    if wanted is None or wanted == checkpoint.quantised:
         own = checkpoint.quantised
         return WeightScheme(
             base=base,
@@ -207,23 +209,28 @@ def weight_scheme(model: Model, name: str | None) -> WeightScheme:
             label=checkpoint.label,
             extra_bytes=checkpoint.extra_bytes,
         )
-    mix = find_mix(str(name))
+    mix = find_mix(wanted)
     if mix is not None:
-        return _mixed(model, base, str(name), *mix)
-    found = _found(str(name))
+        return _mixed(model, base, wanted, *mix)
+    found = _found(wanted)
     if found.is_scalar and found.bits >= 16:
         return WeightScheme(base=found, quantised=found)
-    return WeightScheme(base=base, quantised=found, rules=_head_rules(str(name), found.name))
+    return WeightScheme(base=base, quantised=found, rules=_head_rules(wanted, found.name))
 
 
 def _found(name: str) -> Format:
     stem = name.partition("_h")[0] if name.startswith("exl") else name
+    unknown = PrecisionError(
+        "unknown format of weights", got=name, allowed=", ".join((*SHOWN, *MIXES))
+    )
     try:
-        return weight_format(stem)
+        found = weight_format(stem)
     except PrecisionError as error:
-        raise PrecisionError(
-            "unknown format of weights", got=name, allowed=", ".join((*SHOWN, *MIXES))
-        ) from error
+        raise unknown from error
+    kind = GGML_TYPES.get(stem.removeprefix("ggml_"))
+    if kind is not None and kind.block_elements == 1 and stem != "bf16":
+        raise unknown  # numbers beside the weights of a GGUF file
+    return found
 
 
 def _head_rules(name: str, stem: str) -> tuple[TensorRule, ...]:
@@ -261,7 +268,15 @@ def _mixed(model: Model, base: Format, name: str, mix: Mix, imatrix: bool) -> We
         roles=frozenset(found.roles),
         rules=found.rules,
         label=name,
+        extra_bytes=_rotary_factors_bytes(model),
     )
+
+
+def _rotary_factors_bytes(model: Model) -> int:
+    """Return the divisors of rotary angles that GGUF files hold beside the weights, in fp32."""
+    tables = {"llama3": 1, "longrope": 2}
+    rotations = model.positions.rotations if model.positions else ()
+    return sum(4 * (each.dim // 2) * tables.get(each.scaling, 0) for each in rotations)
 
 
 def _stack_of(model: Model) -> Stack:
@@ -277,6 +292,7 @@ def _stack_of(model: Model) -> Stack:
         grouped=rows.get("q_proj", 1) // rows.get("k_proj", rows.get("q_proj", 1)) or 1,
         experts=experts,
         tied=model.head.tied,
+        fused_qkv=model.checkpoint.fused_qkv,
     )
 
 

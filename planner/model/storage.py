@@ -11,6 +11,7 @@ from pydantic import Field
 from planner.errors import PrecisionError
 from planner.model.bounds import MOST_LAYERS, Name
 from planner.model.formats.caches import CACHE_FORMATS, cache_format
+from planner.model.formats.names import cache_name
 from planner.model.formats.number_format import BF16, FP16, FP32, Format, by_name
 from planner.model.formats.weights import WEIGHT_FORMATS, weight_format
 from planner.model.tensor import Role, Tensor
@@ -58,7 +59,7 @@ def find_format(kind: str, name: str, known: dict[str, Format]) -> Format:
     >>> find_format("weights", "mxfp4", WEIGHT_FORMATS).bits
     4
     """
-    found = known.get(str(name))
+    found = known.get(cache_name(name))
     if found is None:
         raise PrecisionError(f"unknown format of {kind}", got=name, allowed=", ".join(known))
     return found
@@ -251,8 +252,8 @@ class WeightScheme:
         """
         rule = self._rule_of(tensor)
         if rule is not None and rule.stored_bytes is not None:
-            whole = _whole_elements(tensor)
-            return -(-rule.stored_bytes * tensor.elements // whole)
+            whole = tensor.whole_elements or tensor.elements
+            return -(-rule.stored_bytes * tensor.elements // max(whole, 1))
         return format_bytes_of(self.format_of(tensor), tensor)
 
 
@@ -281,15 +282,6 @@ def format_bytes_of(fmt: Format, tensor: Tensor) -> int:
     *stack, rows, columns = tensor.shape
     parts = stored_matrices(tensor)
     return fmt.matrix_size_bytes(rows // parts, columns, parts * math.prod(stack))
-
-
-def _whole_elements(tensor: Tensor) -> int:
-    """Return the elements of the tensor that a rank's part belongs to."""
-    split = tensor.split
-    if split is None or not tensor.elements:
-        return max(tensor.elements, 1)
-    whole = sum(section.units * section.width for section in split.sections)
-    return tensor.elements // tensor.shape[split.axis] * max(whole, tensor.shape[split.axis])
 
 
 __all__ = [

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from planner.model.layout import Section, Split
+from planner.model.layout import Group, Layout, Section, Split
 
 Role = Literal[
     "embedding", "position", "head", "linear", "expert", "router", "norm", "bias", "convolution",
@@ -30,7 +30,10 @@ class Tensor:
     split : Split, optional
         The axis that tensor parallelism cuts; a copy on every rank without one.
     visited : tuple of int, optional
-        ``(top_k, experts)``: of an expert stack, how much one token visits. [1]
+        ``(top_k, choices)``: of a stack of experts, how much one token visits. Experts lie along
+        the first axis. [1]
+    whole_elements : int, optional
+        Of a rank's part, the elements of the tensor that it is part of. [1]
     """
 
     name: str
@@ -38,6 +41,7 @@ class Tensor:
     role: Role
     split: Split | None = None
     visited: tuple[int, int] | None = None
+    whole_elements: int | None = None
 
     @property
     def elements(self) -> int:
@@ -57,18 +61,32 @@ class Tensor:
         top_k, experts = self.visited
         return self.parameters // experts * top_k
 
-    def on_rank(self, tp: int) -> Tensor:
+    @property
+    def sections(self) -> tuple[tuple[Group, Section], ...]:
+        """What ranks must divide, with the group of ranks that does."""
+        return tuple((group, section) for group, cut in self._cuts for section in cut.sections)
+
+    @property
+    def _cuts(self) -> tuple[tuple[Group, Split], ...]:
+        own = () if self.split is None else (self.split,)
+        if self.visited is None:
+            return tuple(("tp", cut) for cut in own)
+        experts = Split(0, (Section(self.shape[0], 1, "experts"),))
+        return ("ep", experts), *(("moe_tp", cut) for cut in own)
+
+    def on_rank(self, layout: Layout) -> Tensor:
         """Return the part of the tensor that the fullest rank holds.
 
         Parameters
         ----------
-        tp : int
-            Tensor-parallel ranks. [1]
+        layout : Layout
+            Parallel sizes: ``ep`` deals experts to ranks, ``moe_tp`` cuts each of them, and ``tp``
+            cuts everything else.
 
         Returns
         -------
         Tensor
-            The same tensor with the split axis shortened.
+            The same tensor with the cut axes shortened.
 
         Raises
         ------
@@ -77,18 +95,22 @@ class Tensor:
 
         Examples
         --------
-        >>> from planner.model.layout import Section, Split
-        >>> Tensor("w", (4096, 4096), "linear", Split(0, (Section(32, 128, "heads"),))).on_rank(
-        ...     8
-        ... ).shape
+        >>> heads = Split(0, (Section(32, 128, "heads"),))
+        >>> Tensor("w", (4096, 4096), "linear", heads).on_rank(Layout(tp=8)).shape
         (512, 4096)
+        >>> columns = Split(1, (Section(1024, 1, "columns"),))
+        >>> stack = Tensor("experts", (8, 1024, 512), "expert", columns, (2, 8))
+        >>> stack.on_rank(Layout(tp=8, ep=4)).shape
+        (2, 512, 512)
         """
-        if tp == 1 or self.split is None:
+        shape = list(self.shape)
+        for group, cut in self._cuts:
+            ranks = layout.ranks(group)
+            if ranks > 1:
+                shape[cut.axis] = cut.on_rank(ranks)
+        if tuple(shape) == self.shape:
             return self
-        axis = self.split.axis
-        length = self.split.on_rank(tp)
-        shape = (*self.shape[:axis], length, *self.shape[axis + 1 :])
-        return Tensor(self.name, shape, self.role, self.split, self.visited)
+        return replace(self, shape=tuple(shape), whole_elements=self.elements)
 
 
 def linear(

@@ -32,12 +32,20 @@ class Tower:
     layers : tuple of Layer
         What it is made of, projections into the language model included.
     tokens : int
-        What it reads of each sequence; 0 where nobody asked for its work. [tokens]
+        What it reads at once of each sequence; 0 where nobody asked for its work. [tokens]
+    times : int
+        How often it does, as for several images. [1]
     """
 
     name: str
     layers: tuple[Layer, ...]
     tokens: int = 0
+    times: int = 1
+
+    @property
+    def merged(self) -> int:
+        """How many of its tokens become one of the language model. [tokens]."""
+        return max((getattr(part, "merged", 1) for _, part, _ in self.parts), default=1)
 
     @property
     def parts(self) -> tuple[tuple[str, Part, int], ...]:
@@ -109,7 +117,7 @@ class Tower:
             return
         beginning = 1 - minimum(step.cached_tokens, 1)
         own = Step(
-            batch=step.batch * beginning,
+            batch=step.batch * beginning * self.times,
             new_tokens=self.tokens,
             cached_tokens=0,
             phase="prefill",

@@ -10,6 +10,7 @@ from typing import TypeVar
 from planner.plan import Plan
 from planner.report.blocks import Document, Section
 from planner.report.material import Material
+from planner.report.sections.allocation import allocation
 from planner.report.sections.equations import equations
 from planner.report.sections.inputs import inputs
 from planner.report.sections.limits import limits
@@ -29,6 +30,7 @@ SECTIONS: tuple[Callable[[Material], Section | None], ...] = (
     verdict,
     inputs,
     memory,
+    allocation,
     prefill,
     decode,
     what_if,
@@ -66,7 +68,7 @@ def document(plan: Plan, *, share_link: str | None = None) -> Document:
             subtitle=f"{load.sequences:,} × {load.context:,} tokens; "
             f"weights {plan.deployment.execution.weights.name}, "
             f"cache {plan.deployment.execution.cache.name}; "
-            f"tensor parallel {plan.deployment.layout.tp}, replicas {plan.deployment.layout.dp}",
+            f"{plan.deployment.layout}",
             sections=tuple(section for section in made if section is not None),
         )
     )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
+from planner.attention_io import RATIOS, layer_traffic
 from planner.charts import comparison_charts
 from planner.comparison import MEANINGS, METRICS, Comparison, MetricName, compare_variants
 from planner.errors import PlannerError
 from planner.plan import Plan
-from planner.ui import frame, inputs
+from planner.ui import explained, frame, inputs
 from planner.ui.charted import numbers, picture
 from planner.ui.fields import MOST_CHARACTERS
 from planner.ui.markdown import plain, table
@@ -42,6 +43,7 @@ def page() -> None:
     comparison = _compared(asked.plan, names, longest)
     if comparison is not None:
         _shown(comparison)
+        _kernels(asked.plan)
 
 
 def _choices() -> tuple[list[str], str]:
@@ -99,13 +101,20 @@ def _shown(comparison: Comparison) -> None:
     st.header("From which context another mixer needs less", anchor=False)
     st.markdown(_crossings(comparison))
     st.caption(
-        f"Against {plain(backbone.label)} as it is; the factor is that at {longest:,} tokens. It "
-        "says what a mixer takes, not how well a model with it answers."
+        f"Against {plain(backbone.label)} as it is; how much less is that at {longest:,} tokens. "
+        "It says what a mixer takes, not how well a model with it answers."
     )
-    for metric, chart in zip(METRICS, comparison_charts(comparison), strict=True):
-        st.header(MEANINGS[metric][0], anchor=False)
-        picture(chart, key=metric)
-        numbers(chart, key=metric)
+    st.header("Against context", anchor=False)
+    places = [place for _ in range(0, len(METRICS), 2) for place in st.columns(2)]
+    for place, metric, chart in zip(places, METRICS, comparison_charts(comparison), strict=True):
+        with place:
+            st.subheader(MEANINGS[metric][0], anchor=False)
+            picture(chart, key=metric)
+            numbers(chart, key=metric)
+    st.caption(
+        f"A mark on the line of {plain(backbone.label)} shows from which context another mixer "
+        "needs less; its colour is that mixer's."
+    )
     st.header("What each one holds", anchor=False)
     st.markdown(_held(comparison))
 
@@ -118,12 +127,12 @@ def _crossings(comparison: Comparison) -> str:
             found = comparison.crossover(curve.label, metric)
             if found.start is None:
                 same = found.factor_at_longest == 1
-                cells.append("the same" if same else f"never; {found.factor}×")
+                cells.append(found.outcome if same else f"never; {found.outcome}")
                 continue
             until = "" if found.end is None else f" to {found.end:,}"
             always = found.start <= comparison.contexts[0] and found.end is None
             where = "always" if always else f"from {found.start:,}{until}"
-            cells.append(f"{where}; {found.factor}×")
+            cells.append(f"{where}; {found.outcome}")
         rows.append(cells)
     return table(["mixer", *(_SHORT[metric] for metric in METRICS)], rows)
 
@@ -142,3 +151,40 @@ def _held(comparison: Comparison) -> str:
     ]
     header = ["mixer", "parameters", "weights", "cache per token", "state per sequence"]
     return table(header, rows, right=range(1, 5))
+
+
+_ORDERS = {
+    "materialised_bytes": "Materialised: scores go through memory",
+    "flash1_bytes": "FlashAttention-1: keys and values outside",
+    "flash2_bytes": "FlashAttention-2 and -3: queries outside",
+    "fused_bytes": "The same, with this level-2 cache",
+    "compulsory_bytes": "Every operand once",
+}
+
+
+def _kernels(plan: Plan) -> None:
+    """Draw what the order of computation saves in the backbone's attention."""
+    try:
+        layers = layer_traffic(plan)
+    except PlannerError:
+        return
+    st.header("What a fused kernel saves", anchor=False)
+    for each in layers:
+        traffic = each.traffic
+        rows = [
+            [
+                name,
+                format_quantity(int(getattr(traffic, figure)), "bytes"),
+                f"{float(traffic.materialised_bytes / getattr(traffic, figure)):.3g}×",
+            ]
+            for figure, name in _ORDERS.items()
+        ]
+        st.caption(
+            f"Memory traffic of attention over one prompt in one of {each.layers} layers "
+            f"({plain(each.layer)}): {plain(traffic.explain('saving').substituted)}."
+        )
+        st.markdown(table(["order of computation", "traffic", "less"], rows, right=(1, 2)))
+        with st.popover("How computed", type="tertiary", icon=":material/function:"):
+            for figure in (*_ORDERS, *RATIOS):
+                explained.brief(traffic.explain(figure))
+            st.caption("`planner attention`")

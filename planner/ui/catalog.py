@@ -24,20 +24,11 @@ def page() -> None:
     kind = row.segmented_control(
         "Show", _KINDS, default=_KINDS[0], required=True, key="kind", bind="query-params"
     )
-    words = row.text_input(
-        "Search",
-        key="q",
-        type="search",
-        live=True,
-        max_chars=60,
-        placeholder="such as hbm3, 80 GB, qwen",
-        help="Lists what contains every word.",
-        bind="query-params",
-    )
+    words = frame.search(row, "q", "hbm3, 80 GB, qwen", "Lists what contains every word.")
     if kind == "Models":
-        _models(words or "")
+        _models(words)
     else:
-        _devices(words or "")
+        _devices(words)
 
 
 def _matching(rows: dict[str, list[str]], words: str) -> dict[str, list[str]]:

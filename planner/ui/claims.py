@@ -37,15 +37,8 @@ def page() -> None:
     frame.begin("Claims", "Claims – published, and recomputed")
     st.markdown(_INTRODUCTION)
     row = st.container(horizontal=True, vertical_alignment="bottom")
-    words = row.text_input(
-        "Search",
-        key="claims_q",
-        type="search",
-        live=True,
-        max_chars=60,
-        placeholder="such as window, H100, mamba",
-        help="Shows cards that contain every word.",
-        bind="query-params",
+    words = frame.search(
+        row, "claims_q", "window, H100, mamba", "Shows cards that contain every word."
     )
     shown = row.segmented_control(
         "Verdict",
@@ -55,11 +48,12 @@ def page() -> None:
         key="claims_verdict",
         bind="query-params",
     )
-    drawn = 0
-    for claim in all_claims():
-        if _matches(claim, words or ""):
-            drawn += _card(claim, shown or _ALL)
-    if not drawn:
+    cards = [claim for claim in all_claims() if _matches(claim, words)]
+    if shown not in {_ALL, None}:
+        cards = [claim for claim in cards if _VERDICTS[_answer(claim)[0]["verdict"]][0] == shown]
+    for claim in cards:
+        _card(claim.id)
+    if not cards:
         st.info("No card is left.", icon=":material/search_off:")
 
 
@@ -93,18 +87,22 @@ def _text(control: Control) -> str:
     return str(control.default) if control.choices or not control.whole else f"{control.default:,}"
 
 
-def _card(claim: Claim, shown: str) -> bool:
-    """Draw one card, if its verdict is asked for."""
+def _answer(claim: Claim) -> tuple[dict[str, Any], str | None]:
+    """Return a card under the assumptions of its widgets, and what is wrong with them."""
     last = f"_claim_{claim.id}"
-    problem = None
     try:
         card = _recomputed(claim.id, _changes(claim))
         st.session_state[last] = card
+        return card, None
     except PlannerError as error:
-        problem = str(error)
-        card = st.session_state.get(last) or _recomputed(claim.id, ())
-    if shown not in {_ALL, _VERDICTS[card["verdict"]][0]}:
-        return False
+        return st.session_state.get(last) or _recomputed(claim.id, ()), str(error)
+
+
+@st.fragment
+def _card(claim_id: str) -> None:
+    """Draw one card; its assumptions redraw it and no other."""
+    claim = next(claim for claim in all_claims() if claim.id == claim_id)
+    card, problem = _answer(claim)
     with st.container(border=True, key=f"card_{claim.id}"):
         _head(claim, card)
         place = st.container()
@@ -116,7 +114,6 @@ def _card(claim: Claim, shown: str) -> bool:
                 icon=":material/error:",
             )
         _computed(claim, card)
-    return True
 
 
 def _head(claim: Claim, card: dict[str, Any]) -> None:
@@ -126,8 +123,15 @@ def _head(claim: Claim, card: dict[str, Any]) -> None:
     row.badge(word, icon=icon, color=color)  # type: ignore[arg-type]
     without = ", without support" if claim.on_record == "unsupported" else ""
     st.markdown(f"*Claimed{without}:* “{plain(card['claimed'])}”")
-    ruling = f" – {plain(card['ruling'])}" if card["ruling"] != card["verdict"] else ""
-    st.markdown(f"**{word}{ruling}.** {plain(card['explanation'])}")
+    st.markdown(f"**{plain(_ruling(word, card))}.** {plain(card['explanation'])}")
+
+
+def _ruling(word: str, card: dict[str, Any]) -> str:
+    """The verdict in a few words, its own word once."""
+    ruling = str(card["ruling"])
+    if ruling.startswith(str(card["verdict"])):
+        return ruling[0].upper() + ruling[1:]
+    return f"{word} – {ruling}"
 
 
 def _controls(claim: Claim) -> None:
@@ -170,9 +174,15 @@ def _computed(claim: Claim, card: dict[str, Any]) -> None:
             if terms:
                 st.markdown(table(["part", "value", "how"], terms, right=(1,)))
         st.caption(f"`planner claims {claim.id}`")
-    loose = ", ".join(each["name"] for each in card["quoted"] if not each["verified"])
+    loose = "; ".join(_quoted(each) for each in card["quoted"] if not each["verified"])
     if loose:
         st.caption(f"Quoted, not re-read in its source: {plain(loose)}.")
     cited = explained.sources(tuple(each["id"] for each in card["sources"]), PUBLICATIONS)
     if cited:
         st.caption(f"Sources: {cited}")
+
+
+def _quoted(figure: dict[str, Any]) -> str:
+    """What was measured, with its value."""
+    unit = "" if figure["unit"] == "1" else f" {figure['unit']}"
+    return f"{figure['note']}: {figure['value']:g}{unit}"

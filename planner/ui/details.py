@@ -53,7 +53,7 @@ def operations(plan: Plan, data: dict[str, Any]) -> None:
     phase = _PHASES[chosen or "Decode"]
     cost = data[phase]
     st.markdown(
-        f"{chosen}, {_MEANING[phase]}: at least **{format_seconds(cost['time_s'])}** for "
+        f"{chosen}, {_MEANING[phase]}: **{format_seconds(cost['time_s'])}**{_band(cost)} for "
         f"{format_si(cost['flop'], 'FLOP')}, {format_bytes(cost['read_bytes'])} read and "
         f"{format_bytes(cost['write_bytes'])} written per device; mostly {cost['bound']} bound."
     )
@@ -62,6 +62,14 @@ def operations(plan: Plan, data: dict[str, Any]) -> None:
     chart = roofline_chart(plan)
     picture(chart, key="roofline")
     numbers(chart, key="roofline")
+
+
+def _band(cost: dict[str, Any]) -> str:
+    floor = format_seconds(cost["floor_s"])
+    if cost["time_p10_s"] is None:
+        return " at best (a floor: the device has no calibration profile)"
+    low, high = format_seconds(cost["time_p10_s"]), format_seconds(cost["time_p90_s"])
+    return f" (p10–p90 {low} to {high}, never below {floor})"
 
 
 def _operations_table(cost: dict[str, Any]) -> str:

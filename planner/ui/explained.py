@@ -33,14 +33,25 @@ def show(plan: Plan, path: str, *, every_term: bool = False) -> None:
         Whether to list all addends, or only the largest.
     """
     explanation = plan.explain(path)
-    st.markdown(f"**{value(explanation)}** – {plain(explanation.meaning)}")
-    st.code(f"{explanation.formula}\n= {explanation.substituted}", language=None, wrap_lines=True)
+    brief(explanation)
     if explanation.terms:
         st.markdown(terms(explanation, most=None if every_term else _SHORT_LIST))
     cited = sources(explanation.sources, plan.cited())
     if cited:
         st.caption(f"Sources: {cited}")
     st.caption(f"In the JSON: `{path}`")
+
+
+def brief(explanation: Explanation) -> None:
+    """Write value, meaning, formula and numbers of a figure.
+
+    Parameters
+    ----------
+    explanation : Explanation
+        Of the figure.
+    """
+    st.markdown(f"**{value(explanation)}** – {plain(explanation.meaning)}")
+    st.code(f"{explanation.formula}\n= {explanation.substituted}", language=None, wrap_lines=True)
 
 
 def value(explanation: Explanation) -> str:

@@ -9,6 +9,8 @@ from planner.scenario import DEFAULT_STEP_TOKENS
 
 AUTO = "auto"
 """Stands for an open choice, which the planner makes and names."""
+NO_ENGINE = "ideal"
+"""Stands for no engine: caches lie one after the other, nothing is set aside."""
 UPLOADED = "config.json"
 """Stands for the uploaded configuration among the models."""
 MOST_CHARACTERS = 40
@@ -66,7 +68,7 @@ FIELDS: Mapping[str, Field] = {
             label="Devices",
             flag="-n",
             default="4",
-            help="How many devices there are in all: tensor-parallel ranks × replicas.",
+            help="How many devices there are in all: what TP, PP, CP and DP multiply to.",
         ),
         Field(
             key="tp",
@@ -124,7 +126,62 @@ FIELDS: Mapping[str, Field] = {
             label="Replicas",
             flag="--dp",
             default=AUTO,
-            help="DP: independent copies of the model. TP × DP = devices; auto follows from TP.",
+            help="DP: copies of the model, each with sequences of its own. TP × PP × CP × DP = "
+            "devices; auto follows from TP.",
+        ),
+        Field(
+            key="pp",
+            label="Pipeline stages",
+            flag="--pp",
+            default=AUTO,
+            help="PP: the layers are dealt to stages, one group of TP ranks each. The first holds "
+            "the embedding, the last the head; auto is one stage.",
+        ),
+        Field(
+            key="ep",
+            label="Expert parallel",
+            flag="--ep",
+            default=AUTO,
+            help="EP: ranks that share the experts, whole ones each. Beyond TP × CP they join "
+            "replicas, which then attend on their own and share one copy of the experts.",
+        ),
+        Field(
+            key="cp",
+            label="Context parallel",
+            flag="--cp",
+            default=AUTO,
+            help="CP: ranks that share the tokens of a sequence. Each holds the weights, and a "
+            "part of the cache.",
+        ),
+        Field(
+            key="dcp",
+            label="Cache parts",
+            flag="--dcp",
+            default=AUTO,
+            help="DCP: parts that tensor-parallel ranks cut the cached tokens into, where they "
+            "would else hold copies of the same heads.",
+        ),
+        Field(
+            key="adp",
+            label="Attention DP",
+            flag="--attention-dp",
+            default=AUTO,
+            help="Replicas that share one copy of the experts; auto follows from EP.",
+        ),
+        Field(
+            key="ow",
+            label="Offload weights",
+            flag="--offload-weights",
+            default="",
+            help="Share of the layers' weights in host memory, streamed in at every step: 0.5, "
+            "50% or '20 layers'.",
+        ),
+        Field(
+            key="oc",
+            label="Offload cache",
+            flag="--offload-cache",
+            default="",
+            help="Share of the caches in host memory, read over the link at every step.",
         ),
         Field(
             key="a",
@@ -138,9 +195,9 @@ FIELDS: Mapping[str, Field] = {
             key="mbt",
             label="Tokens per step",
             flag="--max-num-batched-tokens",
-            default=str(DEFAULT_STEP_TOKENS),
+            default="",
             help="Most tokens in one step; longer prompts are read in chunks. Bounds the "
-            f"activations. {_TOKENS}",
+            f"activations. {DEFAULT_STEP_TOKENS:,} without an engine. {_TOKENS}",
         ),
         Field(
             key="cfg",
@@ -148,6 +205,36 @@ FIELDS: Mapping[str, Field] = {
             flag="cfg",
             default="",
             help="The uploaded config.json, compressed; this is how a share link carries it.",
+        ),
+        Field(
+            key="e",
+            label="Engine",
+            flag="--engine",
+            default=NO_ENGINE,
+            help="Whose allocation is planned: pages, reserves, start-up checks. Type a version "
+            "behind an @, such as vllm@0.19.0; ideal has none of these.",
+        ),
+        Field(
+            key="u",
+            label="Memory share",
+            flag="--gpu-memory-utilization",
+            default="",
+            help="Share of the device's memory that the engine may take, such as 0.9.",
+        ),
+        Field(
+            key="mml",
+            label="Longest request",
+            flag="--max-model-len",
+            default="",
+            help="Prompt and output of one request at most; -1 asks for the longest that fits. "
+            f"{_TOKENS}",
+        ),
+        Field(
+            key="mns",
+            label="Sequences per step",
+            flag="--max-num-seqs",
+            default="",
+            help="Most sequences that the engine runs in one step.",
         ),
     )
 }

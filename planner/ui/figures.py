@@ -18,6 +18,9 @@ MOST_POINTS = 200
 Figure = dict[str, Any]
 """A Plotly figure as plain data."""
 
+_FEW_DECADES = 10**2.5
+"""Up to this ratio an axis has marks at 2 and 5 too."""
+
 _STACKED_HEIGHT_PX = 150
 _HEIGHT_PX = 380
 _WIDEST_LABEL_SHARE = 0.09
@@ -46,8 +49,13 @@ def figure(chart: Chart, *, dark: bool = False) -> Figure:
     if chart.stacked:
         return _stacked(chart, dark)
     ink, grid = (DARK_INK, DARK_GRID) if dark else (INK, GRID)
+    lines = {series.component for series in chart.series if series.mark == "line"}
     return {
-        "data": [_trace(series, chart, dark) for series in chart.series],
+        "data": [
+            _trace(series, chart, dark)
+            | {"showlegend": series.mark == "line" or series.component not in lines}
+            for series in chart.series
+        ],
         "layout": {
             "height": _HEIGHT_PX,
             "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
@@ -106,7 +114,8 @@ def _axis(axis: Axis, values: Sequence[float | str], grid: str) -> dict[str, Any
     base = 4 if "tokens" in axis.label else 10
     low, high = min(numbers), max(numbers)
     first, last = math.floor(math.log(low, base)), math.ceil(math.log(high, base))
-    ticks = [float(base) ** power for power in range(first, last + 1)]
+    steps = (1, 2, 5) if base == 10 and high < _FEW_DECADES * low else (1,)
+    ticks = [step * float(base) ** power for power in range(first, last + 1) for step in steps]
     edge = 0.03 * math.log10(high / low) if high > low else 0.5
     return settings | {
         "type": "log",

@@ -34,6 +34,36 @@ def begin(page: str, heading: str) -> DeltaGenerator:
     return row
 
 
+def search(place: DeltaGenerator, key: str, example: str, shows: str) -> str:
+    """Draw a field that narrows a list down as words are typed; the link keeps them.
+
+    Parameters
+    ----------
+    place : DeltaGenerator
+        Where it stands.
+    key : str
+        Its name in the link.
+    example, shows : str
+        What may be typed, and what is then left.
+
+    Returns
+    -------
+    str
+        The words; empty where there are none.
+    """
+    words = place.text_input(
+        "Search",
+        key=key,
+        type="search",
+        live=True,
+        max_chars=60,
+        placeholder=f"such as {example}",
+        help=shows,
+        bind="query-params",
+    )
+    return words or ""
+
+
 def is_dark() -> bool:
     """Return whether the browser shows the dark theme.
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from planner.engines import ENGINES
 from planner.errors import PlannerError
 from planner.hardware import Hardware
-from planner.model import Model
+from planner.model import Layout, Model
 from planner.model.storage import CACHE_FORMATS, COMPUTE_FORMATS, WEIGHT_FORMATS
 from planner.plan import Plan, plan
 from planner.ui import loaded, upload
-from planner.ui.fields import AUTO, FIELDS, MOST_CHARACTERS
+from planner.ui.fields import AUTO, FIELDS, MOST_CHARACTERS, NO_ENGINE
 from planner.ui.markdown import plain
 from planner.ui.state import (
     InputError,
@@ -28,7 +29,8 @@ from planner.ui.state import (
 )
 from planner.units import format_bytes, format_si
 
-_COUNTS = ("n", "tp", "ctx", "s", "isl", "osl", "dp", "mbt")
+_LAYOUT = ("pp", "ep", "cp", "dcp", "adp")
+_COUNTS = ("n", "tp", "ctx", "s", "isl", "osl", "dp", "mbt", "mns", *_LAYOUT)
 _PAUSE = "150ms"
 """How long somebody who types must pause before the answer follows."""
 _LAST = "_last_answer"
@@ -139,15 +141,26 @@ def _draw() -> Slots:
         lambda: _choice("w", (AUTO, *WEIGHT_FORMATS)), lambda: _choice("kv", (AUTO, *CACHE_FORMATS))
     )
     _slot(slots, "w", "kv")
+    _choice("e", (NO_ENGINE, *ENGINES))
+    _slot(slots, "e")
     with st.expander("Advanced"):
         _row(lambda: _text("isl"), lambda: _text("osl"))
         _row(
             lambda: _choice("dp", (AUTO, *_divisors(_found_hardware()))),
             lambda: _choice("a", (AUTO, *COMPUTE_FORMATS)),
         )
-        _text("mbt")
-    _slot(slots, "isl", "osl", "dp", "a", "mbt")
+        _row(lambda: _text("mbt"), lambda: _text("mns"))
+        _row(lambda: _text("u"), lambda: _text("mml"))
+        _row(lambda: _share_of_devices("pp"), lambda: _share_of_devices("ep"))
+        _row(lambda: _share_of_devices("adp"), lambda: _share_of_devices("cp"))
+        _share_of_devices("dcp")
+        _row(lambda: _text("ow"), lambda: _text("oc"))
+    _slot(slots, "isl", "osl", "dp", "a", "mbt", "mns", "u", "mml", *_LAYOUT, "ow", "oc")
     return slots
+
+
+def _share_of_devices(key: str) -> None:
+    _choice(key, (AUTO, *_divisors(_found_hardware())))
 
 
 def _slot(slots: Slots, *keys: str) -> None:
@@ -201,7 +214,8 @@ def _node_brings_its_devices() -> None:
     option = str(st.session_state["d"])
     if loaded.is_node(option):
         st.session_state["n"] = str(loaded.hardware(first_word(option), None).devices)
-        st.session_state["tp"] = st.session_state["dp"] = AUTO
+        for key in ("tp", "dp", *_LAYOUT):
+            st.session_state[key] = AUTO
 
 
 def _whole_node_of_a_link() -> None:
@@ -232,7 +246,9 @@ def _divisors(hardware: Hardware | None) -> list[str]:
 
 def _sizes(model: Model | None, hardware: Hardware | None) -> list[str]:
     sizes = [size for size in _divisors(hardware) if int(size) <= _MOST_TP]
-    return sizes if model is None else [size for size in sizes if model.admits(int(size))]
+    if model is None:
+        return sizes
+    return [size for size in sizes if model.admits(Layout(tp=int(size)))]
 
 
 def _about_model(model: Model) -> str:

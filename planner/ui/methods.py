@@ -21,9 +21,10 @@ tensors), **what it remembers** (keys, values and states of each sequence) and *
 - **Memory** is exact for weights and caches: shapes times storage format, scales included, on the
   fullest device. Activations are the most that one step holds at once. The capacity is what the
   driver shows a program, not the figure on the box.
-- **Time** is a floor. Each operation takes as long as the slowest of arithmetic at the device's
-  dense peak rate, traffic at its peak memory bandwidth, and messages at its one-way link bandwidth;
-  the step is their sum. Real steps take longer: no kernel reaches its peak.
+- **Time** starts from a floor: each operation takes as long as the slowest of arithmetic at the
+  device's dense peak rate, traffic at its peak memory bandwidth, and messages at its one-way link
+  bandwidth. Curves fitted to measured kernels say how much longer real ones take, and how much they
+  scatter: the p10–p90 band. The step is the sum.
 - **Limits** invert the memory formula: the longest context, the most sequences and the fewest
   devices with which the same total stays within the capacity.
 

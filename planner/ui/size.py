@@ -10,11 +10,14 @@ from streamlit.delta_generator import DeltaGenerator
 from planner.charts import cache_chart, memory_chart
 from planner.plan import Plan
 from planner.ui import explained, exports, frame, inputs
+from planner.ui.allocation import allocation
 from planner.ui.charted import numbers, picture
 from planner.ui.details import assumptions, every_figure, operations, source_list
 from planner.ui.inputs import Asked
 from planner.ui.markdown import plain
 from planner.units import format_bytes, format_seconds
+
+_PARTS = {"reserve": "Left alone"}
 
 
 def page() -> None:
@@ -35,6 +38,7 @@ def page() -> None:
     if asked.plan.suggestions:
         _suggestions(asked.plan)
     _memory(asked.plan)
+    allocation(asked.plan)
     _what_if(asked.plan)
     operations(asked.plan, data)
     every_figure(asked.plan)
@@ -100,11 +104,12 @@ def _figures(plan: Plan, data: dict[str, Any]) -> None:
         columns[3],
         plan,
         "Decode step, at best",
-        format_seconds(decode["time_s"]),
+        format_seconds(decode["floor_s"]),
         ("" if plan.fits else "if it fitted: ")
-        + f"{decode['tokens_per_s']:,.0f} tokens/s{'' if one_replica else ' per replica'}, "
+        + f"typically {format_seconds(decode['time_s'])}, {decode['tokens_per_s']:,.0f} tokens/s"
+        + f"{'' if one_replica else ' per replica'}, "
         + f"{decode['bound']} bound",
-        ("decode.time_s", "decode.tokens_per_s"),
+        ("decode.floor_s", "decode.time_s", "decode.tokens_per_s"),
     )
 
 
@@ -169,12 +174,14 @@ def _memory(plan: Plan) -> None:
     picture(chart, key="memory")
     row = st.container(horizontal=True, vertical_alignment="center", key="memory_figures")
     row.caption("How computed:", width="content")
-    parts = ("weights", "cache", "activations", "runtime", "graphs")
+    parts = ("weights", "cache", "activations", "runtime", "graphs", "reserve")
     for name in parts:
         path = f"memory.per_device.{name}_bytes"
         size = getattr(plan.memory, f"{name}_bytes")
         if size:
-            with row.popover(f"{name.capitalize()} {format_bytes(size)}", type="tertiary"):
+            with row.popover(
+                f"{_PARTS.get(name, name.capitalize())} {format_bytes(size)}", type="tertiary"
+            ):
                 explained.show(plan, path)
     numbers(chart, key="memory")
 
@@ -182,9 +189,11 @@ def _memory(plan: Plan) -> None:
 def _choices(plan: Plan) -> str:
     """What auto became."""
     chosen = plan.inputs()
+    layout = plan.deployment.layout
+    further = f" ({layout})" if layout.devices > layout.tp * layout.dp or layout.ep > 1 else ""
     return (
         f"Tensor parallel {chosen['tp']} × {chosen['dp']} "
-        f"{'replica' if chosen['dp'] == 1 else 'replicas'}; "
+        f"{'replica' if chosen['dp'] == 1 else 'replicas'}{further}; "
         f"weights {chosen['weights']}, KV cache {chosen['kv_cache_dtype']}, activations "
         f"{chosen['activations']}; prompts of {chosen['isl']:,} tokens, at most "
         f"{chosen['max_num_batched_tokens']:,} tokens in one step."

@@ -6,17 +6,22 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from planner.errors import PlannerError
+from planner.engines import LONGEST, EngineSettings
+from planner.errors import PlannerError, ScenarioError
 from planner.hardware import Hardware
 from planner.model import Model
-from planner.scenario import DEFAULT_STEP_TOKENS, Scenario
-from planner.ui.fields import AUTO, FIELDS, UPLOADED
+from planner.offloading import parse_offload
+from planner.scenario import Scenario
+from planner.ui.fields import AUTO, FIELDS, NO_ENGINE, UPLOADED
 from planner.ui.link import query
 from planner.units import parse_count
 
 _ALWAYS = frozenset({"m", "d", "n", "ctx", "s"})
 """What a share link says even where it is the default."""
 _BY_FLAG = {field.flag: field for field in FIELDS.values()}
+_BY_WORD = (
+    ("engine", "e"), ("weights", "w"), ("KV cache", "kv"), ("activations", "a"), ("rate", "a"),
+)  # fmt: skip
 _FLAG = re.compile(r"(?<![\w-])--?[a-z][a-z-]*")
 
 
@@ -91,7 +96,7 @@ def field_of(error: PlannerError) -> str:
     for flag in _FLAG.findall(error.where or ""):
         if flag in _BY_FLAG:
             return _BY_FLAG[flag].key
-    for word, key in (("weights", "w"), ("KV cache", "kv"), ("activations", "a"), ("rate", "a")):
+    for word, key in _BY_WORD:
         if word in error.what:
             return key
     return "m"
@@ -200,6 +205,15 @@ def build(
         hardware=devices_found,
         tp=count(values, "tp"),
         dp=count(values, "dp"),
+        pp=count(values, "pp"),
+        ep=count(values, "ep"),
+        cp=count(values, "cp"),
+        dcp=count(values, "dcp"),
+        attention_dp=count(values, "adp"),
+        offload=parse_offload(
+            {"offload_weights": _format(values, "ow"), "offload_cache": _format(values, "oc")},
+            layers=len(found.layers),
+        ),
         weights=_format(values, "w"),
         activations=_format(values, "a"),
         kv_cache_dtype=_format(values, "kv"),
@@ -207,8 +221,34 @@ def build(
         sequences=1 if sequences is None else sequences,
         isl=count(values, "isl"),
         osl=count(values, "osl"),
-        max_num_batched_tokens=DEFAULT_STEP_TOKENS if step is None else step,
+        max_num_batched_tokens=step,
+        engine=_engine(values),
     )
+
+
+def _engine(values: Mapping[str, str]) -> EngineSettings | None:
+    """The engine and its flags; flags mean nothing without one."""
+    name = _format(values, "e")
+    if name is None or name == NO_ENGINE:
+        return None
+    share = _format(values, "u")
+    length = _format(values, "mml")
+    return EngineSettings(
+        engine=name,
+        gpu_memory_utilization=None if share is None else _share(share),
+        max_model_len=LONGEST if length == str(LONGEST) else count(values, "mml"),
+        max_num_seqs=count(values, "mns"),
+    )
+
+
+def _share(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        wrong = ScenarioError(
+            "not a share of the memory", where=FIELDS["u"].label, got=text, allowed="such as 0.9"
+        )
+        raise InputError("u", wrong) from error
 
 
 def changed(change: Mapping[str, int | str]) -> dict[str, str]:

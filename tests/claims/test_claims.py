@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from planner.claims import Claim, Control, all_claims, answer, evaluate
+from planner.claims.assumptions import REFERENCE_MODELS, references
 from planner.claims.published import PUBLISHED
 from planner.claims.references import PUBLICATIONS
 from planner.cli import BAD_INPUT, OK, run
@@ -89,6 +90,8 @@ GOLDENS: list[tuple[str, str, dict[str, object], float, float]] = [
     ("b", "cache_bytes", {"model": "llama-3.1-405b"}, 0.516 * TB, 1e-3),
     ("b", "cache_bytes", {"model": "llama-2-70b"}, 0.328 * TB, 2e-3),
     ("b", "cache_bytes", {"model": "llama-3.1-8b"}, 0.131 * TB, 2e-3),
+    ("b", "cache_bytes", {"model": "deepseek-v3"}, 0.070272 * TB, 0),
+    ("b", "cache_bytes", {"model": "deepseek-v3.2", "kv_cache_dtype": "fp8"}, 0.048068 * TB, 0),
     ("c1", "vendor_capacity_bytes", {}, 80 * GB, 0),
     ("c1", "memory_bandwidth_bytes_per_s", {"device": "h200-sxm"}, 4.8e12, 0),
     ("c2", "model_longest_context", {}, 455_000, 5e-3),
@@ -142,8 +145,10 @@ GOLDENS: list[tuple[str, str, dict[str, object], float, float]] = [
     ("m", "multiplications", {"order": 12}, 12 * 4096 ** (13 / 12), 1e-9),
     ("n", "cache_bytes", {}, 1.31 * TB, 1e-3),
     ("n", "paged_bytes", {"context": 1000}, 1008 * 131_072, 0),
-    ("o", "saving", {}, 2.80, 0.015),
-    ("o", "saving", {"model": "llama-2-70b"}, 3.77, 0.015),
+    ("o", "saving", {}, 2.80, 1e-3),
+    ("o", "weights_bytes", {}, 5_732_835_328, 0),
+    ("o", "saving", {"model": "llama-2-70b"}, 3.77, 2e-3),
+    ("n", "cache_bytes", {"model": "llama-4-scout-17b-16e-instruct"}, 0.49 * TB, 0.01),
     ("q", "attention_over_products", {"hidden": 12_288, "tokens": 2048}, 0.0139, 2e-3),
     ("q", "attention_over_products", {"hidden": 12_288}, 6.78, 2e-3),
     ("q", "attention_over_products", {}, 0.4165, 1e-3),
@@ -273,8 +278,9 @@ def test_published_figures_cite_known_sources() -> None:
 
 def test_reference_model_sizes_are_those_of_the_catalog() -> None:
     terms = evaluate("b").figure("models_above_1_tb").terms
-    assert {term.label: bool(term.value) for term in terms}["gpt3-175b"]
-    assert not {term.label: bool(term.value) for term in terms}["llama-3.1-8b"]
+    above = {term.label: bool(term.value) for term in terms}
+    assert above["GPT-3 175B"]
+    assert not above["Llama 3.1 8B"]
 
 
 BAD: list[dict[str, object]] = [
@@ -314,8 +320,32 @@ def test_contradictions_are_typed_errors() -> None:
         evaluate("s", tokens=10, retrieved=20)
     with pytest.raises(ScenarioError, match="multiple"):
         evaluate("q", hidden=1000)
-    with pytest.raises(ScenarioError, match="no plain attention"):
-        evaluate("e2", model="mamba2-2.7b")
+
+
+@pytest.mark.parametrize("claim_id", ["a", "b", "c2", "e1", "e2", "f", "g2", "g3", "i", "n", "s"])
+def test_models_without_keys_are_no_choice(claim_id: str) -> None:
+    with pytest.raises(UnknownNameError):
+        evaluate(claim_id, model="mamba2-2.7b")
+
+
+@pytest.mark.parametrize("claim_id", ["e1", "e2"])
+def test_models_without_heads_of_keys_are_no_choice(claim_id: str) -> None:
+    with pytest.raises(UnknownNameError):
+        evaluate(claim_id, model="deepseek-v3")
+
+
+def test_retrieval_from_compressed_entries() -> None:
+    assert value("s", "attention_ratio", model="deepseek-v4-flash") > 1
+
+
+def test_weights_are_those_of_any_model() -> None:
+    assert value("o", "saving", model="mamba2-2.7b") > 1
+    with pytest.raises(UnknownNameError):
+        evaluate("r", state_model="llama-3.1-8b")
+
+
+def test_reference_models_are_of_the_catalog() -> None:
+    assert [model.id for model in references()] == list(REFERENCE_MODELS)
 
 
 def test_unknown_claims_are_named() -> None:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from planner import Scenario, load_hardware, load_model, plan
 from planner.cost.limits import largest
 from planner.deployment import resolve
+from planner.model import Layout
 
 MODELS = ("llama-3.1-8b", "gemma-3-27b", "gpt-oss-20b", "mamba2-2.7b", "falcon-7b")
 
@@ -22,7 +23,9 @@ def test_largest_finds_the_last_that_fits(edge: int, most: int) -> None:
 def test_memory_grows_with_context_and_sequences(
     name: str, context: int, sequences: int, data: st.DataObject
 ) -> None:
-    memory = resolve(Scenario(model=load_model(name), hardware=load_hardware("h100-sxm"))).memory
+    layout = data.draw(st.sampled_from(({}, {"pp": 2}, {"cp": 4}, {"pp": 2, "cp": 2})))
+    hardware = load_hardware("8x-h100-sxm")
+    memory = resolve(Scenario(model=load_model(name), hardware=hardware, **layout)).memory
     here = memory.use(context, sequences).total_bytes
     more_context = context + data.draw(st.integers(0, 10_000))
     more_sequences = sequences + data.draw(st.integers(0, 100))
@@ -84,7 +87,7 @@ def test_ranks_hold_the_whole_and_declared_replicas(tp: int) -> None:
     kv = 2 * 32 * 1024 * 4096
     copies = max(1, tp // 8)
     expected = model.parameters + (tp - 1) * norms + (copies - 1) * kv
-    assert tp * model.weights_bytes(execution, tp=tp) == 2 * expected
-    assert tp * model.cache_bytes(1000, execution, tp=tp) == copies * model.cache_bytes(
-        1000, execution
-    )
+    assert tp * model.weights_bytes(execution, layout=Layout(tp=tp)) == 2 * expected
+    assert tp * model.cache_bytes(
+        1000, execution, layout=Layout(tp=tp)
+    ) == copies * model.cache_bytes(1000, execution)

@@ -10,13 +10,15 @@ from planner.spec_folders import folder
 MIB = 2**20
 
 
-def test_collectives_are_aiconfigurators():
-    # aiconfigurator @095f58a5: nccl_mem {1: 0, 2: 358612992, 4: 411041792, 8: 411041792}
+def test_context_and_collectives_are_those_of_start_up_logs():
+    # llm-d-planner pull request 205, vLLM 0.19 on H100, non-torch memory at initialisation:
+    # 0.51 GiB on one rank, 1.51 on two, 1.53 on four.
     runtime = load_runtime()
-    sizes = {ranks: runtime.collective_bytes(ranks) for ranks in (1, 2, 3, 4, 8, 16, 65_536)}
-    assert sizes[1] == 0
-    assert sizes[2] == 358_612_992
-    assert sizes[3] == sizes[4] == sizes[8] == sizes[16] == sizes[65_536] == 411_041_792
+    printed = {1: 0.51, 2: 1.51, 4: 1.53, 8: 1.53, 65_536: 1.53}
+    for ranks, gib in printed.items():
+        held = runtime.context_bytes + runtime.collective_bytes(ranks)
+        assert held / 2**30 == pytest.approx(gib, abs=1e-6)
+    assert runtime.collective_bytes(3) == runtime.collective_bytes(4)
 
 
 def test_collectives_never_shrink_with_ranks():
@@ -25,10 +27,13 @@ def test_collectives_never_shrink_with_ranks():
     assert sizes == sorted(sizes)
 
 
-def test_context_is_the_largest_observation():
+def test_context_lies_within_the_observations():
     runtime = load_runtime()
-    contexts = [runtime.explain_figure(key).value for key in runtime.figures if "context" in key]
-    assert runtime.context_bytes == max(contexts) == 616 * MIB
+    keys = [key for key in runtime.figures if key.startswith("observations.context")]
+    seen = [runtime.explain_figure(key).value for key in keys]
+    assert min(seen) == 256 * MIB
+    assert max(seen) == 616 * MIB
+    assert min(seen) < runtime.context_bytes < max(seen)
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 3, 8])
@@ -38,7 +43,7 @@ def test_explanation_adds_up(ranks):
     assert explanation.value == runtime.context_bytes + runtime.collective_bytes(ranks)
     assert sum(term.value for term in explanation.terms) == explanation.value
     assert set(explanation.sources) <= set(runtime.sources)
-    assert "floors" in explanation.meaning
+    assert "stand in" in explanation.meaning
 
 
 def test_every_figure_is_cited_and_every_source_used():

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from planner.errors import PlannerError, SpecError, UnsupportedConfigError
 from planner.importers import import_config, read_json
-from planner.model import Execution, Model
+from planner.model import Execution, Layout, Model
 from planner.model.description import model_from_description, model_to_description
 from planner.model.execution import half
 from planner.model.feed_forward import MixtureOfExperts
@@ -74,7 +74,7 @@ def test_a_description_gives_the_same_model_back(name: str) -> None:
 
 @pytest.mark.parametrize("tp", [1, 2, 4, 8])
 def test_deepseek_v3_leaves_70272_bytes_on_every_rank(tp: int) -> None:
-    assert load("deepseek-v3").cache_bytes_per_token(half(), tp=tp) == 70_272
+    assert load("deepseek-v3").cache_bytes_per_token(half(), layout=Layout(tp=tp)) == 70_272
 
 
 @pytest.mark.parametrize(("name", "layers"), [("deepseek-v3.2", 61), ("glm-5", 78)])
@@ -272,7 +272,7 @@ def test_step_3_has_one_key_value_head_and_queries_through_a_latent() -> None:
     stack = 61 * (attention + 2 * 7168) + 56 * sparse + 5 * dense
     assert model.parameters == stack + 7168 + 2 * 128_815 * 7168
     assert model.parameters / 1e9 == pytest.approx(316, abs=0.5)
-    assert model.cache_bytes_per_token(half(), tp=8) == 61 * 2 * 256 * 2
+    assert model.cache_bytes_per_token(half(), layout=Layout(tp=8)) == 61 * 2 * 256 * 2
 
 
 def test_window_layers_of_step_3_5_have_more_heads_each_with_a_gate() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from planner.errors import PlannerError, SpecError
 from planner.importers import import_config, read_json
-from planner.model import Model, Step
+from planner.model import Layout, Model, Step
 from planner.model.description import model_from_description, model_to_description
 from planner.model.execution import half
 from planner.model.feed_forward import Dense, MixtureOfExperts
@@ -100,8 +100,8 @@ def test_kimi_linear_as_released() -> None:
     assert (len(parts(model, KimiDeltaAttention)), len(parts(model, LatentAttention))) == (20, 7)
     assert model.state_bytes(half()) / MIB == pytest.approx(41.4, abs=0.01)
     for tp in (1, 2, 8):
-        assert model.cache_bytes_per_token(half(), tp=tp) == 7 * 576 * 2
-        assert model.state_bytes(half(), tp=tp) * tp == model.state_bytes(half())
+        assert model.cache_bytes_per_token(half(), layout=Layout(tp=tp)) == 7 * 576 * 2
+        assert model.state_bytes(half(), layout=Layout(tp=tp)) * tp == model.state_bytes(half())
 
 
 def test_the_class_of_minimax_is_a_toy() -> None:
@@ -224,7 +224,7 @@ def test_convolutions_of_inkling_are_kept_in_fp32() -> None:
     assert windows == ([1024] * 5 + [None]) * 8
     per_layer = 3 * (2 * 8 * 128 + 2 * 4608) * 4
     assert model.state_bytes(half()) == 48 * per_layer
-    assert model.state_bytes(half(), tp=8) == 48 * 3 * (2 * 128 + 2 * 4608) * 4
+    assert model.state_bytes(half(), layout=Layout(tp=8)) == 48 * 3 * (2 * 128 + 2 * 4608) * 4
 
 
 def test_zaya_keeps_two_columns_and_half_a_value() -> None:

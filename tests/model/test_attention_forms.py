@@ -71,7 +71,7 @@ def test_keys_and_values_of_different_width() -> None:
 
 def test_ranks_share_everything_that_has_heads() -> None:
     part = attention(qk_norm="full", output_gate="element", sinks=True, qkv_bias=True)
-    sizes = {t.name: t.on_rank(8).elements for t in part.tensors()}
+    sizes = {t.name: t.on_rank(Layout(tp=8)).elements for t in part.tensors()}
     assert sizes["self_attn.gate_proj.weight"] == 64 * 512
     assert sizes["self_attn.q_norm.weight"] == 64
     assert sizes["self_attn.k_norm.weight"] == 64, "one of two KV heads on each of eight ranks"

@@ -11,14 +11,17 @@ from hypothesis import strategies as st
 
 from planner.errors import PrecisionError
 from planner.importers import load_model
+from planner.model import Step
 from planner.model.execution import half
 from planner.model.storage import cache_format
 
 # Bytes of one token of Llama 3.1 8B (32 layers, 8 KV heads of 128), from the engines' layouts.
 TOKEN_BYTES = {
     "bf16": 131_072, "fp8": 65_536, "int8": 67_584, "fp8_per_token_head": 67_584, "int4": 34_816,
-    "nvfp4": 36_864, "q8_0": 69_632, "q5_1": 49_152, "q5_0": 45_056, "q4_1": 40_960,
-    "q4_0": 36_864, "kivi2": 24_576, "turboquant_k8v4": 50_176, "turboquant_4bit_nc": 34_304,
+    "mxfp8": 67_584, "nvfp4": 36_864, "q8_0": 69_632, "q5_1": 49_152, "q5_0": 45_056,
+    "q4_1": 40_960, "q4_0": 36_864, "kivi2": 24_576, "turboquant_k8v4": 50_176,
+    "turboquant_4bit_nc": 34_304,
+    "FP8_E4M3": 65_536, "int8_per_token_head": 67_584, "F16": 131_072,
     "turboquant_k3v4_nc": 30_208, "turboquant_3bit_nc": 26_112,
 }  # fmt: skip
 
@@ -42,6 +45,17 @@ def test_kivi_keeps_its_newest_tokens_wide(context: int) -> None:
     recent = min(context, 128)
     assert small == (context - recent) * 24_576 + recent * 131_072
     assert small <= wide
+
+
+@pytest.mark.parametrize("model", ["llama-3.1-8b", "gemma-2-9b", "deepseek-v3", "deepseek-v3.2"])
+@pytest.mark.parametrize("name", ["bf16", "fp8", "q8_0/q4_0", "kivi2", "nvfp4"])
+def test_decode_over_everything_reads_what_is_kept(model: str, name: str) -> None:
+    loaded = load_model(model)
+    execution = replace(half(), cache=cache_format(name))
+    context = 2048  # no more than DeepSeek-V3.2 selects, no less than windows hold
+    step = Step.decode(1, context)
+    read = sum(op.cache_read_bytes * n for _, op, n in loaded.operations(step, execution))
+    assert read == loaded.cache_bytes(context, execution)
 
 
 def test_arrays_of_contexts() -> None:

@@ -90,7 +90,7 @@ def test_decode_meets_the_window_and_the_selected_entries() -> None:
 
 def test_heads_and_groups_are_cut_and_the_one_key_is_copied() -> None:
     part = attention(4, 512)
-    on_rank = {t.name: t.on_rank(8).elements / t.elements for t in part.tensors()}
+    on_rank = {t.name: t.on_rank(Layout(tp=8)).elements / t.elements for t in part.tensors()}
     assert on_rank["self_attn.q_b_proj.weight"] == 1 / 8
     assert on_rank["self_attn.o_a_proj.weight"] == 1 / 8
     assert on_rank["self_attn.o_b_proj.weight"] == 1 / 8

@@ -196,7 +196,7 @@ def test_shape_columns_are_those_of_tables_of_operations() -> None:
 @pytest.mark.parametrize("tp", [2, 4, 8, 16])
 def test_ranks_share_the_heads_and_copy_what_makes_latents(tp: int) -> None:
     whole = {t.name: t.elements for t in MLA.tensors()}
-    ranked = {t.name: t.on_rank(tp).elements for t in MLA.tensors()}
+    ranked = {t.name: t.on_rank(Layout(tp=tp)).elements for t in MLA.tensors()}
     copied = {"self_attn.q_a_proj.weight", "self_attn.kv_a_proj_with_mqa.weight"}
     copied |= {name for name in whole if "layernorm" in name}
     for name, elements in whole.items():

@@ -111,3 +111,4 @@ def test_cautions_of_scalings() -> None:
     yarn = Rotary(dim=128, base=1e4, original=32_768, factor=4.0, scaling="yarn")
     said = Positions(declared=32_768, rotations=(yarn,)).beyond(100_000)
     assert "reaches 131,072" in said
+    assert "beyond its scaling" in Positions(declared=32_768, rotations=(yarn,)).beyond(200_000)

@@ -214,7 +214,7 @@ def test_a_step_moves_the_whole_state_both_ways(part: Part) -> None:
 def test_ranks_hold_at_least_their_share(part: Part) -> None:
     whole = sum(tensor.elements for tensor in part.tensors())
     for tp in (2, 4):
-        held = sum(tensor.on_rank(tp).elements for tensor in part.tensors())
+        held = sum(tensor.on_rank(Layout(tp=tp)).elements for tensor in part.tensors())
         assert whole <= held * tp
         assert held < whole or named(part) in COPIED
 

@@ -7,6 +7,7 @@ import pytest
 from planner.errors import LayoutError
 from planner.importers import load_model
 from planner.model import Layout, Tensor
+from planner.model.admission import check_layout, tensor_parallel_sizes
 from planner.model.execution import half
 from planner.model.layout import Section
 
@@ -27,7 +28,7 @@ def pieces_per_rank(section: Section, tp: int) -> list[set[int]]:
 
 
 def check(tensor: Tensor, tp: int) -> None:
-    held = tensor.on_rank(tp)
+    held = tensor.on_rank(Layout(tp=tp))
     if tensor.split is None:
         assert held == tensor
         return
@@ -48,7 +49,7 @@ def check(tensor: Tensor, tp: int) -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_ranks_hold_every_piece(name: str) -> None:
     model = load_model(name)
-    sizes = [tp for tp in model.tensor_parallel_sizes(16) if tp in (1, 2, 3, 4, 8, 16)]
+    sizes = [tp for tp in tensor_parallel_sizes(model, 16) if tp in (1, 2, 3, 4, 8, 16)]
     assert sizes[0] == 1
     for tp in sizes:
         for _, tensor, _ in model.tensors:
@@ -59,26 +60,28 @@ def test_ranks_hold_every_piece(name: str) -> None:
 def test_no_rank_holds_less_than_its_share_nor_more_than_all(name: str) -> None:
     model = load_model(name)
     whole = model.weights_bytes(half())
-    for tp in model.tensor_parallel_sizes(8):
-        rank = model.weights_bytes(half(), tp=tp)
+    for tp in tensor_parallel_sizes(model, 8):
+        rank = model.weights_bytes(half(), layout=Layout(tp=tp))
         assert whole / tp <= rank <= whole
-        assert model.cache_bytes(999, half(), tp=tp) * tp >= model.cache_bytes(999, half())
+        assert model.cache_bytes(999, half(), layout=Layout(tp=tp)) * tp >= model.cache_bytes(
+            999, half()
+        )
 
 
 def test_kv_heads_are_copied_beyond_their_number() -> None:
     model = load_model("llama-3.1-8b")
-    tokens = [model.cache_bytes_per_token(half(), tp=tp) for tp in (1, 2, 8, 16, 32)]
+    tokens = [model.cache_bytes_per_token(half(), layout=Layout(tp=tp)) for tp in (1, 2, 8, 16, 32)]
     assert tokens == [131_072, 65_536, 16_384, 16_384, 16_384]
 
 
 def test_a_vocabulary_is_padded() -> None:
     table = load_model("gpt2").embedding.tensors()[0]
-    assert table.on_rank(4).shape == (12_565, 768)
+    assert table.on_rank(Layout(tp=4)).shape == (12_565, 768)
 
 
 def test_ranks_that_do_not_divide_are_refused_with_the_sizes_that_do() -> None:
     model = load_model("llama-3.1-70b")
     with pytest.raises(LayoutError, match=r"7 tensor-parallel ranks.*allowed: 1, 2, 4, 8"):
-        model.check_layout(Layout(tp=7))
+        check_layout(model, Layout(tp=7))
     falcon = load_model("falcon-7b")
-    assert falcon.tensor_parallel_sizes(8) == (1,)
+    assert tensor_parallel_sizes(falcon, 8) == (1,)

@@ -114,10 +114,10 @@ def test_formats_leave_towers_as_they_are() -> None:
 @pytest.mark.parametrize(("tp", "cut"), [(2, True), (4, False), (8, False)])
 def test_ranks_cut_a_tower_where_they_divide_it_and_copy_it_where_not(tp: int, cut: bool) -> None:
     model = read(LLAVA)
-    assert model.admits(tp)
+    assert model.admits(Layout(tp=tp))
     (tower,) = model.towers
     matrices = [t for _, t, _ in tower.tensors() if t.name == "self_attn.q_proj.weight"]
-    assert [t.on_rank(tp).shape for t in matrices] == [(48 // tp if cut else 48, 48)]
+    assert [t.on_rank(Layout(tp=tp)).shape for t in matrices] == [(48 // tp if cut else 48, 48)]
     asked = model.reading("vision", 5)
     execution = half(Layout(tp=tp))
     kinds = [op.kind for _, op, _ in tower.operations(Step.prefill(1, 5), execution)]
@@ -133,8 +133,8 @@ def test_an_encoder_is_quantised_and_cut_as_its_decoder_is() -> None:
     scheme = WeightScheme(base=BF16, quantised=WEIGHT_FORMATS["int4"])
     small = model.weights_bytes(replace(half(), weights=scheme))
     assert small < model.weights_bytes(half()) / 2
-    assert not model.admits(16)
-    assert model.admits(8)
+    assert not model.admits(Layout(tp=16))
+    assert model.admits(Layout(tp=8))
 
 
 def test_an_encoder_works_when_a_sequence_begins() -> None:

@@ -38,9 +38,12 @@ def test_every_claim_is_a_card_with_its_verdict_in_words() -> None:
         assert plain(claim.said) in text
         assert plain(card.finding.explanation) in text
         word = {"unsupported": "No support"}.get(card.finding.verdict, card.finding.verdict.title())
-        said = card.finding.ruling != card.finding.verdict
-        ruling = f" – {plain(card.finding.ruling)}" if said else ""
-        assert f"**{word}{ruling}.** {plain(card.finding.explanation)}" in text
+        ruling = plain(card.finding.ruling)
+        if ruling.startswith(card.finding.verdict):
+            ruling = ruling[0].upper() + ruling[1:]
+        else:
+            ruling = f"{word} – {ruling}"
+        assert f"**{ruling}.** {plain(card.finding.explanation)}" in text
 
 
 def test_a_claim_without_support_never_stands_as_a_fact() -> None:

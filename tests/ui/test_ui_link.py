@@ -12,7 +12,10 @@ from planner.ui.fields import FIELDS
 from planner.ui.link import MOST_CODE_CHARACTERS, pack, unpack
 from planner.ui.state import changed, share_query
 
-KEYS = ["m", "d", "n", "tp", "w", "kv", "ctx", "s", "isl", "osl", "dp", "a", "mbt", "cfg"]
+KEYS = [
+    "m", "d", "n", "tp", "w", "kv", "ctx", "s", "isl", "osl", "dp", "pp", "ep", "cp", "dcp", "adp",
+    "ow", "oc", "a", "mbt", "cfg", "e", "u", "mml", "mns",
+]  # fmt: skip
 EVERYTHING = {
     "m": "llama-3.1-8b",
     "d": "h200-sxm",
@@ -27,6 +30,26 @@ EVERYTHING = {
     "dp": "2",
     "a": "fp8",
     "mbt": "16K",
+    "pp": "1",
+    "ep": "1",
+    "cp": "1",
+    "dcp": "1",
+    "adp": "1",
+    "ow": "25%",
+    "oc": "0.5",
+}
+
+
+ENGINE = {
+    "m": "llama-3.1-8b",
+    "d": "h200-sxm",
+    "n": "1",
+    "ctx": "64k",
+    "s": "128",
+    "e": "vllm@0.33.0",
+    "u": "0.9",
+    "mml": "128k",
+    "mns": "256",
 }
 
 
@@ -35,14 +58,15 @@ def test_the_keys_are_public() -> None:
     assert list(FIELDS) == KEYS
 
 
-def test_a_link_restores_every_input(open_app: Any) -> None:
-    app = open_app(**EVERYTHING)
+@pytest.mark.parametrize("given", [EVERYTHING, ENGINE])
+def test_a_link_restores_every_input(open_app: Any, given: dict[str, str]) -> None:
+    app = open_app(**given)
     assert not app.sidebar.error
     link = next(code.value for code in app.code if code.value.startswith("?m="))
     query = dict(parse_qsl(link.removeprefix("?")))
-    assert query == EVERYTHING
+    assert query == given
     there = open_app(**query)
-    assert {key: there.session_state[key] for key in EVERYTHING} == EVERYTHING
+    assert {key: there.session_state[key] for key in given} == given
     first, second = app.session_state["_last_answer"][0], there.session_state["_last_answer"][0]
     assert first.to_dict() == second.to_dict()
 
@@ -71,8 +95,10 @@ def test_a_cut_code_is_refused(cut: int) -> None:
 
 
 def test_every_change_a_suggestion_makes_is_an_input() -> None:
-    flags = ("--kv-cache-dtype", "--sequences", "--context", "--weights", "-n", "--tp", "--dp")
-    assert set(changed(dict.fromkeys(flags, 1))) == {"kv", "s", "ctx", "w", "n", "tp", "dp"}
+    sizes = ("--tp", "--pp", "--dp", "--ep", "--cp", "--dcp", "--attention-dp")
+    flags = ("--kv-cache-dtype", "--sequences", "--context", "--weights", "-n", *sizes)
+    keys = {"kv", "s", "ctx", "w", "n", "tp", "pp", "dp", "ep", "cp", "dcp", "adp"}
+    assert set(changed(dict.fromkeys(flags, 1))) == keys
 
 
 def test_a_configuration_is_shared_only_where_it_is_the_model() -> None:

@@ -14,6 +14,7 @@ import pytest
 from planner import Scenario, load_hardware, load_model, plan
 from planner.explain import EXPLAIN
 from planner.ui import exports
+from planner.ui.fields import FIELDS
 from planner.ui.markdown import plain
 from planner.units import format_bytes, format_seconds
 
@@ -48,7 +49,7 @@ def assert_shows(app: Any, answer: Any) -> None:
         "Memory, fullest device": format_bytes(memory["total_bytes"]),
         "Largest context": "no limit" if longest is None else f"{longest:,} tokens",
         "Most sequences": "no limit" if most is None else f"{most:,}",
-        "Decode step, at best": format_seconds(data["decode"]["time_s"]),
+        "Decode step, at best": format_seconds(data["decode"]["floor_s"]),
     }
     assert f"of {format_bytes(memory['capacity_bytes'])}" in notes(app)
     assert f"{data['decode']['tokens_per_s']:,.0f} tokens/s" in notes(app)
@@ -219,7 +220,7 @@ def test_charts_have_alternative_texts(open_app: Any) -> None:
 def test_every_input_is_explained(open_app: Any) -> None:
     app = open_app()
     inputs = [*app.sidebar.text_input, *app.sidebar.selectbox]
-    assert len(inputs) == 14
+    assert len(inputs) == len(FIELDS)
     assert all(len(each.help or "") > 30 for each in inputs)
 
 
@@ -259,3 +260,19 @@ def test_the_app_imports_nothing_heavy() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert set(done.stdout.split()) & {"torch", "transformers", "pandas", "matplotlib"} == set()
+
+
+def test_an_engine_shows_what_it_allocates(open_app: Any) -> None:
+    app = open_app(m="llama-3.1-8b", d="h100-sxm", n="1", e="vllm@0.33.0")
+    assert not app.sidebar.error
+    text = "\n".join(block.value for block in app.markdown)
+    assert "label capacity" in text
+    assert "this load" in text
+    assert any("vllm 0.33.0" in header.value for header in app.header)
+    app.text_input(key="u").set_value("much").run()
+    assert any("share of the memory" in error.value for error in app.sidebar.error)
+
+
+def test_an_unknown_engine_is_named_beside_its_input(open_app: Any) -> None:
+    app = open_app(e="vlm")
+    assert any("unknown engine" in error.value for error in app.sidebar.error)

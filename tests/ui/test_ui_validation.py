@@ -244,10 +244,6 @@ def bad_files() -> dict[str, tuple[bytes, str]]:
         "a file for a model": (changed(record, rows=[model]), "no model of the catalog"),
         "too many rows": (changed(record, rows=many), "too many rows"),
         "too many kernels": (changed(record, rows=kernels), "too many kernels"),
-        "no shape": (
-            changed(record, rows=[{**model, "shape": {"model": "llama-3.1-8b"}}]),
-            "cannot be followed",
-        ),
     }  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from tests.validation.made_up_host import product, timed
 from validation.accuracy import accuracy_page, shipped_records
 from validation.cli import execute
 from validation.compare import compare
+from validation.observation import from_table
 from validation.record import Record, save_record
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,12 +32,12 @@ MEMORY_S = 2 * (8192**2 + 2 * 8192) / 3.35e12
 def table(own_folder: Path) -> Path:
     path = own_folder / "table.csv"
     path.write_text(
-        HEAD
-        + f"gemm,h100-sxm,bf16,8192,8192,8192,{COMPUTE_S * 1.25},torch,2,,made up\n"
-        + f"gemm,h100-sxm,bf16,1,8192,8192,{MEMORY_S * 1.25},torch,2,,made up\n"
-        + "gemm,h100-sxm,fp2,1,8192,8192,1e-3,torch,2,,made up\n"
-        + "all_gather,h100-sxm,bf16,,,,1e-3,torch,2,,made up\n"
-        + "gemm,no-such-device,bf16,1,8192,8192,1e-3,torch,2,,made up\n"
+        HEAD.replace("source", "source,predicted_s")
+        + f"gemm,h100-sxm,bf16,8192,8192,8192,{COMPUTE_S * 1.25},torch,2,,made up,{COMPUTE_S}\n"
+        + f"gemm,h100-sxm,bf16,1,8192,8192,{MEMORY_S * 1.25},torch,2,,made up,{MEMORY_S}\n"
+        + "gemm,h100-sxm,fp2,1,8192,8192,1e-3,torch,2,,made up,\n"
+        + "sampling,h100-sxm,bf16,,,,1e-3,torch,2,,made up,\n"
+        + "gemm,no-such-device,bf16,1,8192,8192,1e-3,torch,2,,made up,\n"
     )
     return path
 
@@ -46,7 +47,7 @@ def test_a_table_is_compared(table: Path, capsys: pytest.CaptureFixture[str]) ->
     text = capsys.readouterr().out
     assert "20.0%" in text
     assert "1 × gemm: unknown dtype (fp2)" in text
-    assert "1 × all_gather: no model of this kind yet" in text
+    assert "1 × sampling: no model of this kind yet" in text
     assert "unknown device (no-such-device)" in text
     assert "memory bound" in text, "the worst rows are explained"
 
@@ -78,9 +79,37 @@ def test_files_are_written(table: Path, own_folder: Path) -> None:
 
 
 def test_the_scatter_is_a_picture(table: Path, own_folder: Path) -> None:
-    pytest.importorskip("matplotlib")
     assert execute(["compare", str(table), "-o", "out.svg"]) == 0
     assert (own_folder / "out.svg").read_text().startswith("<svg ")
+
+
+@pytest.mark.parametrize(
+    ("cells", "reason"),
+    [
+        ("llama-3.2-1b,,127,,1e-3", "unusable shape ('batch')"),
+        ("llama-3.2-1b,2,127,one,1e-3", "unusable shape"),
+        (",2,127,1,1e-3", "unusable shape ('model')"),
+        ("llama-3.2-1b,2,127,1,1e-3", ""),
+    ],
+)
+def test_a_step_that_a_table_says_too_little_about_is_listed(
+    own_folder: Path, cells: str, reason: str
+) -> None:
+    path = own_folder / "steps.csv"
+    path.write_text(
+        "kind,device,dtype,model,batch,cached_tokens,layers,measured_s\n"
+        f"model_decode,h100-sxm,bf16,{cells}\n"
+    )
+    (row,) = from_table(path)
+    assert (row.forecast is None) == bool(reason)
+    assert reason in row.reason
+
+
+def test_a_picture_needs_a_row(own_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = own_folder / "untimed.csv"
+    path.write_text(HEAD + "gemm,h100-sxm,bf16,1,8192,8192,,torch,2,,made up\n")
+    assert execute(["compare", str(path), "-o", "out.svg"]) == 2
+    assert "no row has both" in capsys.readouterr().err
 
 
 def test_predictions_in_the_table_are_taken(own_folder: Path) -> None:

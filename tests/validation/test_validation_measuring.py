@@ -125,4 +125,4 @@ def test_doctests() -> None:
         )
         assert result.failed == 0, path.name
         run += result.attempted
-    assert run > 15
+    assert run >= 15

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from planner.cost.shapes import NoModelError, execution_of, operations_of
 from planner.errors import PlannerError, PrecisionError, ScenarioError
 from planner.hardware import load_device
-from validation.operations import NoModelError, execution_of, operations_of
 from validation.predict import forecast
 
 HEADS = {"batch": 2, "query_heads": 32, "kv_heads": 8, "head_dim": 128}
@@ -119,10 +119,8 @@ def test_streams() -> None:
 @pytest.mark.parametrize(
     ("kind", "shape", "reason"),
     [
-        ("all_gather", {"ranks": 2, "message_bytes": 8}, "no model of this kind yet"),
-        ("state_space_verify", STATE | {"variant": "kda"}, "no model of this kind yet"),
+        ("sampling", {"tokens": 8}, "no model of this kind yet"),
         ("state_space_decode", STATE | {"variant": "rwkv9"}, "no model of this state space yet"),
-        ("moe", {"ep": "4"}, "no model of expert parallelism yet"),
         ("all_reduce", {"ranks": 16, "message_bytes": 8, "nodes": 2}, "several nodes"),
     ],
 )

@@ -10,12 +10,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 pytest.importorskip("torch")
 
-from tests.validation.made_up_host import CEILINGS, HOST, QUICK
+from tests.validation.made_up_host import CEILINGS, HOST, QUICK, timed
 from validation import kernels
 from validation.bench import Bench
 from validation.cases import Case
@@ -24,7 +25,7 @@ from validation.record import Record, RecordError, load_record, save_record
 from validation.run import Budget, run
 from validation.worker import BenchError, Worker
 
-pytestmark = [pytest.mark.oracle, pytest.mark.timeout(170)]
+pytestmark = [pytest.mark.oracle, pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).resolve().parents[2]
 MINUTE = Budget(minutes=1.0)
@@ -95,13 +96,14 @@ def test_what_goes_wrong_becomes_a_row(
 
 def test_what_kills_the_process_becomes_a_row(fakes: Callable[..., Case], tmp_path: Path) -> None:
     names = ("is_killed", "is_fine", "crashes", "hangs", "is_off")
-    worker = Worker("cpu", effort=QUICK, plugins=("tests.validation.fake_kernels",), limit_s=20.0)
+    worker = Worker("cpu", effort=QUICK, plugins=("tests.validation.fake_kernels",), limit_s=8.0)
     path = tmp_path / "r.json"
     save_record(
         Record.begin(worker.environment(), 1).model_copy(update={"ceilings": CEILINGS}), path
     )
+    budget = Budget(minutes=2.5)
     try:
-        record = run(worker, path, MINUTE, cases=map(fakes, names), say=lambda line: None)
+        record = run(worker, path, budget, cases=map(fakes, names), say=lambda line: None)
     finally:
         worker.close()
     rows = by_kernel(record)
@@ -110,7 +112,7 @@ def test_what_kills_the_process_becomes_a_row(fakes: Callable[..., Case], tmp_pa
     assert rows["crashes"].status == "failed"
     assert "SIGSEGV" in rows["crashes"].reason
     assert rows["hangs"].status == "failed"
-    assert "no result within 20 s" in rows["hangs"].reason
+    assert "no result within 8 s" in rows["hangs"].reason
     assert rows["is_fine"].status == "ok", "another process took its place"
     assert rows["is_off"].status == "wrong"
 
@@ -142,14 +144,23 @@ def test_another_seed_or_place_is_refused(
         run(bench, path, MINUTE, cases=[], say=lambda line: None)
 
 
-def test_the_minutes_are_kept(bench: Bench, fakes: Callable[..., Case], tmp_path: Path) -> None:
-    cases = [fakes("is_fine", 4096 * n) for n in range(1, 400)]
+def test_the_minutes_are_kept(
+    bench: Bench, fakes: Callable[..., Case], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock that each case turns by two seconds."""
+    now = [0.0]
+
+    def row(case: Case, seed: int) -> Row:
+        now[0] += 2.0
+        return timed(case, 1e-3)
+
+    monkeypatch.setattr(bench, "row", row)
+    monkeypatch.setattr("validation.run.time", SimpleNamespace(monotonic=lambda: now[0]))
+    cases = [fakes("is_fine", 4096 * n) for n in range(1, 40)]
     lines: list[str] = []
-    begin = time.monotonic()
-    record = run(bench, tmp_path / "r.json", Budget(minutes=0.1), cases=cases, say=lines.append)
-    assert 3.0 < time.monotonic() - begin + 3.0 < 12.0
-    assert 0 < len(record.rows) < len(cases)
-    assert "did not fit into 0.1 min" in lines[-1]
+    record = run(bench, tmp_path / "r.json", Budget(minutes=0.5), cases=cases, say=lines.append)
+    assert len(record.rows) == 15, "thirty seconds"
+    assert lines[-1].startswith("24 cases did not fit into 0.5 min")
 
 
 def test_an_absent_device_is_told() -> None:
@@ -165,7 +176,16 @@ def test_an_absent_device_is_told() -> None:
         worker.close()
 
 
+@pytest.fixture
+def hears_interrupts() -> Iterator[None]:
+    """Programs start as a terminal starts them; those of a script's background are deaf."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.usefixtures("hears_interrupts")
 def test_an_interrupted_run_leaves_a_whole_record(tmp_path: Path, how: signal.Signals) -> None:
     path = tmp_path / "record.json"
     command = [
@@ -177,13 +197,13 @@ def test_an_interrupted_run_leaves_a_whole_record(tmp_path: Path, how: signal.Si
         start_new_session=True,
     )  # fmt: skip
     try:
-        end = time.monotonic() + 90
+        end = time.monotonic() + 180
         while time.monotonic() < end and rows_in(path) < 2 and running.poll() is None:
             time.sleep(0.05)
         assert rows_in(path) >= 2, "no rows came"
         # What a terminal does: the signal goes to the whole group.
         os.killpg(running.pid, how)
-        _, errors = running.communicate(timeout=30)
+        _, errors = running.communicate(timeout=120)
     finally:
         if running.poll() is None:
             os.killpg(running.pid, signal.SIGKILL)
@@ -194,7 +214,7 @@ def test_an_interrupted_run_leaves_a_whole_record(tmp_path: Path, how: signal.Si
     before = load_record(path)
     assert 2 <= len(before.rows) < 15
     again = subprocess.run(
-        [*command, "0.4"], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+        [*command, "0.1"], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
     )
     assert again.returncode == 0, again.stderr
     assert f"going on with {path}" in again.stderr
@@ -214,10 +234,10 @@ def test_two_ranks(tmp_path: Path) -> None:
     command = [
         sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
         "-m", "validation", "run", "--kinds", "all_reduce,all_gather", "--device", "cpu",
-        "--minutes", "0.25", "-o", str(path),
+        "--minutes", "0.2", "-o", str(path),
     ]  # fmt: skip
     done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=150, check=False
+        command, cwd=ROOT, capture_output=True, text=True, timeout=400, check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
     record = load_record(path)
@@ -232,4 +252,5 @@ def test_two_ranks(tmp_path: Path) -> None:
     assert reduced.prediction is not None
     assert reduced.prediction.bound == "communication"
     gathered = next(row for row in record.rows if row.kind == "all_gather")
-    assert gathered.unpredicted == "no model of this kind yet"
+    assert gathered.prediction is not None
+    assert gathered.prediction.bound == "communication"

@@ -93,6 +93,25 @@ def _attend(
 
 
 @triton.jit
+def _key_ranges(
+    first_position, tokens, window, windowed: tl.constexpr, block_m: tl.constexpr,
+    block_n: tl.constexpr,
+):  # fmt: skip
+    """Return where keys start, where all queries of a tile see all, the diagonal, and the end.
+
+    Tiles before the second are on the window's far edge, those from the third on the diagonal.
+    """
+    stop = tl.minimum(first_position + block_m, tokens)
+    start = 0
+    shared = 0
+    if windowed:
+        start = tl.maximum(first_position + 1 - window, 0) // block_n * block_n
+        shared = tl.cdiv(tl.maximum(first_position + block_m - window, 0), block_n) * block_n
+    diagonal = tl.maximum((first_position + 1) // block_n * block_n, shared)
+    return start, shared, diagonal, stop
+
+
+@triton.jit
 def _flash_prefill(
     query, key, value, out,
     query_batch, query_token, query_head, key_batch, key_token, key_head,
@@ -123,16 +142,9 @@ def _flash_prefill(
         value_source = value + batch.to(tl.int64) * value_batch + kv_head * value_head
 
     positions = cached_tokens + rows
-    first_position = cached_tokens + tile * block_m
-    stop = tl.minimum(first_position + block_m, tokens)
-    # Tiles before `shared` are on the window's far edge, those from `diagonal` on the diagonal.
-    start = 0
-    shared = 0
-    if windowed:
-        start = tl.maximum(first_position + 1 - window, 0) // block_n * block_n
-        shared = tl.cdiv(tl.maximum(first_position + block_m - window, 0), block_n) * block_n
-    diagonal = tl.maximum((first_position + 1) // block_n * block_n, shared)
-
+    start, shared, diagonal, stop = _key_ranges(
+        cached_tokens + tile * block_m, tokens, window, windowed, block_m, block_n
+    )
     attended = tl.zeros([block_m, head_dim], dtype=tl.float32)
     peak = tl.full([block_m], float("-inf"), dtype=tl.float32)
     total = tl.zeros([block_m], dtype=tl.float32)
@@ -209,8 +221,7 @@ def flash_prefill(
         Shapes, dtypes or heads do not fit, or the width is not one of :data:`HEAD_DIMS`.
     """
     check_attention(query, key, value, window)
-    batch, new_tokens, query_heads, head_dim = query.shape
-    keys, kv_heads = key.shape[1:3]
+    head_dim = query.shape[-1]
     require(head_dim in HEAD_DIMS, "head_dim", "no tiles for it", head_dim, str(HEAD_DIMS))
     out = torch.empty_like(query) if out is None else out
     require_shape("out", out, tuple(query.shape))
@@ -218,6 +229,21 @@ def flash_prefill(
     scale = head_dim**-0.5 if scale is None else scale
     require(scale > 0, "scale", "not positive", scale, "a positive number")
     tile = tiles_for(head_dim, query.dtype, query.device)[0] if tile is None else tile
+    _launch(query, key, value, out, window, scale, tile)
+    return out
+
+
+def _launch(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    out: torch.Tensor,
+    window: int | None,
+    scale: float,
+    tile: PrefillTile,
+) -> None:
+    batch, new_tokens, query_heads, head_dim = query.shape
+    keys, kv_heads = key.shape[1:3]
     descriptor = tile.descriptor and _describable(key) and _describable(value)
     programs = triton.cdiv(new_tokens, tile.block_m) * query_heads * batch
     _flash_prefill[(programs,)](
@@ -225,25 +251,13 @@ def flash_prefill(
         _described(key, tile) if descriptor else key,
         _described(value, tile) if descriptor else value,
         out,
-        *query.stride()[:3],
-        *key.stride()[:3],
-        *value.stride()[:3],
-        *out.stride()[:3],
-        query_heads,
-        new_tokens,
-        keys - new_tokens,
-        keys if window is None else window,
+        *query.stride()[:3], *key.stride()[:3], *value.stride()[:3], *out.stride()[:3],
+        query_heads, new_tokens, keys - new_tokens, keys if window is None else window,
         scale * LOG2_E,
-        group=query_heads // kv_heads,
-        head_dim=head_dim,
-        block_m=tile.block_m,
-        block_n=tile.block_n,
-        windowed=window is not None and window < keys,
-        descriptor=descriptor,
-        num_warps=tile.warps,
-        num_stages=tile.stages,
-    )
-    return out
+        group=query_heads // kv_heads, head_dim=head_dim, block_m=tile.block_m,
+        block_n=tile.block_n, windowed=window is not None and window < keys,
+        descriptor=descriptor, num_warps=tile.warps, num_stages=tile.stages,
+    )  # fmt: skip
 
 
 def supports(shape: Shape, dtype: torch.dtype, device: torch.device) -> Answer:

@@ -28,7 +28,8 @@ __all__ = [
 DeviceClass = Literal["interpreter", "small", "ampere", "hopper", "blackwell"]
 
 LOG2_E = 1.4426950408889634
-INTERPRETED = tl.constexpr(bool(triton.knobs.runtime.interpret))
+# Triton's own functions were made when it was first imported, for the interpreter or the compiler.
+INTERPRETED = tl.constexpr(not isinstance(tl.cdiv, triton.JITFunction))
 
 _OLDEST_CAPABILITY = (8, 0)
 _HOST_MULTIPROCESSORS = 4
@@ -77,7 +78,10 @@ def triton_available(device: torch.device) -> Answer:
     if device.type == "cpu":
         if INTERPRETED.value:
             return True, ""
-        return False, "Triton runs on the CPU only in its interpreter (set TRITON_INTERPRET=1)"
+        return False, (
+            "Triton runs on the CPU only in its interpreter, and was imported before "
+            "TRITON_INTERPRET=1 was set"
+        )
     if device.type != "cuda" or not torch.cuda.is_available():
         return False, f"no Triton kernels for {device}"
     if torch.version.hip is not None:

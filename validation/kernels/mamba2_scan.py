@@ -313,19 +313,24 @@ def mamba2_scan(
         Shapes, dtypes or heads do not fit, or the chunk is not one of :data:`CHUNKS`.
     """
     check_state_space(inputs)
+    x, chunk = inputs.x, inputs.chunk
+    state_shape = (x.shape[0], *x.shape[2:], inputs.b.shape[-1])
+    require(chunk in CHUNKS, "chunk", "no tiles for it", chunk, str(CHUNKS))
+    if out is None:
+        out = {"y": torch.empty_like(x), "state": torch.empty(state_shape, device=x.device)}
+    y, final = out["y"], out["state"]
+    require_shape("y", y, tuple(x.shape))
+    require_shape("state", final, state_shape)
+    require(final.is_contiguous(), "state", "not contiguous", final.stride(), "contiguous memory")
+    _launch(inputs, y, final, tiles_for(chunk, x.dtype, x.device)[0] if tile is None else tile)
+    return {"y": y, "state": final}
+
+
+def _launch(inputs: ScanInputs, y: torch.Tensor, final: torch.Tensor, tile: ScanTile) -> None:
     x, b, c, state_dim = inputs.x, inputs.b, inputs.c, inputs.b.shape[-1]
     batch, tokens, heads, head_dim = x.shape
     groups, chunk = b.shape[2], inputs.chunk
-    require(chunk in CHUNKS, "chunk", "no tiles for it", chunk, str(CHUNKS))
     size = head_dim * state_dim
-    if out is None:
-        last = torch.empty((batch, heads, head_dim, state_dim), device=x.device)
-        out = {"y": torch.empty_like(x), "state": last}
-    y, final = out["y"], out["state"]
-    require_shape("y", y, tuple(x.shape))
-    require_shape("state", final, (batch, heads, head_dim, state_dim))
-    require(final.is_contiguous(), "state", "not contiguous", final.stride(), "contiguous memory")
-    tile = tiles_for(chunk, x.dtype, x.device)[0] if tile is None else tile
     chunks, per_group = triton.cdiv(tokens, chunk), heads // groups
     block_p = min(64, max(16, triton.next_power_of_2(head_dim)))
     parts_p = triton.cdiv(head_dim, block_p)
@@ -362,7 +367,6 @@ def mamba2_scan(
         per_group=per_group, chunk=chunk, state_dim=state_dim, block_m=tile.block_m,
         block_p=block_p, block_k=tile.block_k, **options,
     )  # fmt: skip
-    return {"y": y, "state": final}
 
 
 def _candidates(inputs: ScanInputs) -> tuple[ScanTile, ...]:

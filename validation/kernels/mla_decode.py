@@ -34,7 +34,13 @@ from validation.kernels.launch import (
 )
 from validation.kernels.online_softmax import MASKED, absorb
 from validation.kernels.paged_decode import load_pages
-from validation.kernels.split_kv import choose_splits, combine, make_parts, store_part
+from validation.kernels.split_kv import (
+    choose_splits,
+    combine,
+    make_parts,
+    split_range,
+    store_part,
+)
 from validation.kernels.tensor_checks import require, require_shape
 
 LATENT_DIMS = (64, 128, 256, 512)
@@ -91,9 +97,7 @@ def _mla_decode(
     rope_query = tl.load(query + own[:, None] + ropes[None, :], mask=real[:, None], other=0.0)
     positions = length - new_tokens + token
 
-    tiles_per_split = tl.cdiv(tl.cdiv(length, block_n), splits)
-    start = split * tiles_per_split * block_n
-    stop = tl.minimum(start + tiles_per_split * block_n, length)
+    start, stop = split_range(length, 0, split, splits, block_n)
 
     attended = tl.zeros([block_m, latent_dim], dtype=tl.float32)
     peak = tl.full([block_m], float("-inf"), dtype=tl.float32)
@@ -186,17 +190,24 @@ def mla_decode(
         Shapes or dtypes do not fit.
     """
     check_latent(inputs)
-    query, cache, table = inputs.query, inputs.cache, inputs.block_table
+    query, latent_dim = inputs.query, inputs.latent_dim
     batch, new_tokens, heads, width = query.shape
-    latent_dim, rope_dim = inputs.latent_dim, width - inputs.latent_dim
+    rope_dim = width - latent_dim
     require(latent_dim in LATENT_DIMS, "latent_dim", "no tiles", latent_dim, str(LATENT_DIMS))
     require(rope_dim in ROPE_DIMS, "rope_dim", "no tiles", rope_dim, str(ROPE_DIMS))
     shape = (batch, new_tokens, heads, latent_dim)
     out = torch.empty(shape, dtype=query.dtype, device=query.device) if out is None else out
     require_shape("out", out, shape)
     require(out.is_contiguous(), "out", "not contiguous", out.stride(), "contiguous memory")
-    rows = heads * new_tokens
-    tile = tiles_for(rows, query.dtype, query.device)[0] if tile is None else tile
+    tile = tiles_for(heads * new_tokens, query.dtype, query.device)[0] if tile is None else tile
+    _launch(inputs, out, tile)
+    return out
+
+
+def _launch(inputs: LatentInputs, out: torch.Tensor, tile: LatentTile) -> None:
+    query, cache, table = inputs.query, inputs.cache, inputs.block_table
+    batch, new_tokens, heads, width = query.shape
+    latent_dim, rows = inputs.latent_dim, heads * new_tokens
     block_m = min(tile.block_m, max(_LEAST_ROWS, triton.next_power_of_2(rows)))
     row_tiles = triton.cdiv(rows, block_m)
     splits = tile.splits or choose_splits(
@@ -204,31 +215,16 @@ def mla_decode(
     )
     parts = make_parts(splits, out)
     _mla_decode[(splits, row_tiles, batch)](
-        query,
-        cache,
-        inputs.lengths if table is None else table,
-        inputs.lengths,
-        parts.out,
-        parts.peak,
-        *query.stride()[:3],
-        *cache.stride()[:2],
-        0 if table is None else table.stride(0),
-        batch * rows,
-        heads,
-        splits,
+        query, cache, inputs.lengths if table is None else table, inputs.lengths, parts.out,
+        parts.peak, *query.stride()[:3], *cache.stride()[:2],
+        0 if table is None else table.stride(0), batch * rows, heads, splits,
         inputs.scale * LOG2_E,
-        new_tokens=new_tokens,
-        latent_dim=latent_dim,
-        rope_dim=rope_dim,
-        block_m=block_m,
-        block_n=tile.block_n,
-        block_tokens=1 if table is None else cache.shape[1],
-        paged=table is not None,
-        num_warps=tile.warps,
-        num_stages=tile.stages,
-    )
+        new_tokens=new_tokens, latent_dim=latent_dim, rope_dim=width - latent_dim,
+        block_m=block_m, block_n=tile.block_n,
+        block_tokens=1 if table is None else cache.shape[1], paged=table is not None,
+        num_warps=tile.warps, num_stages=tile.stages,
+    )  # fmt: skip
     combine(parts, out)
-    return out
 
 
 def supports(shape: Shape, dtype: torch.dtype, device: torch.device) -> Answer:

@@ -33,7 +33,13 @@ from validation.kernels.paged_cache import (
     make_paged_outputs,
     reference,
 )
-from validation.kernels.split_kv import choose_splits, combine, make_parts, store_part
+from validation.kernels.split_kv import (
+    choose_splits,
+    combine,
+    make_parts,
+    split_range,
+    store_part,
+)
 from validation.kernels.tensor_checks import require, require_shape
 
 TOLERANCES = ATTENTION_TOLERANCES
@@ -103,10 +109,7 @@ def _paged_decode(
     oldest = 0
     if windowed:
         oldest = tl.maximum(length - new_tokens + 1 - window, 0)
-    tiles = tl.cdiv(length, block_n) - oldest // block_n
-    tiles_per_split = tl.cdiv(tiles, splits)
-    start = (oldest // block_n + split * tiles_per_split) * block_n
-    stop = tl.minimum(start + tiles_per_split * block_n, length)
+    start, stop = split_range(length, oldest, split, splits, block_n)
 
     attended = tl.zeros([block_m, head_dim], dtype=tl.float32)
     peak = tl.full([block_m], float("-inf"), dtype=tl.float32)
@@ -205,14 +208,21 @@ def paged_decode(
         Shapes, dtypes or heads do not fit.
     """
     check_paged(inputs)
-    query, keys, values = inputs.query, inputs.key_cache, inputs.value_cache
-    batch, new_tokens, query_heads, head_dim = query.shape
-    block_tokens, kv_heads = keys.shape[1:3]
+    query = inputs.query
+    head_dim = query.shape[-1]
     out = torch.empty(query.shape, dtype=query.dtype, device=query.device) if out is None else out
     require(head_dim in HEAD_DIMS, "head_dim", "no tiles for it", head_dim, str(HEAD_DIMS))
     require_shape("out", out, tuple(query.shape))
     require(out.is_contiguous(), "out", "not contiguous", out.stride(), "contiguous memory")
     tile = tiles_for(head_dim, query.dtype, query.device)[0] if tile is None else tile
+    _launch(inputs, out, tile)
+    return out
+
+
+def _launch(inputs: PagedInputs, out: torch.Tensor, tile: DecodeTile) -> None:
+    query, keys, values = inputs.query, inputs.key_cache, inputs.value_cache
+    batch, new_tokens, query_heads, head_dim = query.shape
+    block_tokens, kv_heads = keys.shape[1:3]
     group = query_heads // kv_heads
     rows = group * new_tokens
     block_m = min(_MOST_ROWS, max(_LEAST_ROWS, triton.next_power_of_2(rows)))
@@ -225,34 +235,16 @@ def paged_decode(
     )
     parts = make_parts(splits, out)
     _paged_decode[(splits, kv_heads * row_tiles, batch)](
-        query,
-        keys,
-        values,
-        inputs.block_table,
-        inputs.lengths,
-        parts.out,
-        parts.peak,
-        *query.stride()[:3],
-        *keys.stride()[:3],
-        *values.stride()[:3],
-        inputs.block_table.stride(0),
-        out.numel() // head_dim,
-        kv_heads,
-        splits,
-        inputs.window or inputs.longest,
-        inputs.scale * LOG2_E,
-        group=group,
-        new_tokens=new_tokens,
-        head_dim=head_dim,
-        block_m=block_m,
-        block_n=tile.block_n,
-        block_tokens=block_tokens,
+        query, keys, values, inputs.block_table, inputs.lengths, parts.out, parts.peak,
+        *query.stride()[:3], *keys.stride()[:3], *values.stride()[:3],
+        inputs.block_table.stride(0), out.numel() // head_dim, kv_heads, splits,
+        inputs.window or inputs.longest, inputs.scale * LOG2_E,
+        group=group, new_tokens=new_tokens, head_dim=head_dim, block_m=block_m,
+        block_n=tile.block_n, block_tokens=block_tokens,
         windowed=inputs.window is not None and inputs.window < inputs.longest,
-        num_warps=tile.warps,
-        num_stages=tile.stages,
-    )
+        num_warps=tile.warps, num_stages=tile.stages,
+    )  # fmt: skip
     combine(parts, out)
-    return out
 
 
 def _candidates(inputs: PagedInputs) -> tuple[DecodeTile, ...]:

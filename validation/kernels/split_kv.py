@@ -56,6 +56,15 @@ def choose_splits(programs: int, tiles: int, resident: int) -> int:
     return min(range(1, max(1, min(tiles, _MOST_SPLITS)) + 1), key=cost)
 
 
+@triton.jit
+def split_range(length, oldest, split, splits, block_n: tl.constexpr):
+    """Return where a split starts and stops among the keys from the oldest one seen."""
+    tiles = tl.cdiv(length, block_n) - oldest // block_n
+    tiles_per_split = tl.cdiv(tiles, splits)
+    start = (oldest // block_n + split * tiles_per_split) * block_n
+    return start, tl.minimum(start + tiles_per_split * block_n, length)
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What the splits leave for the second kernel.

@@ -34,6 +34,34 @@ _BIASES = {"gate_proj": "in_bias", "up_proj": "in_bias", "gate_up_proj": "in_bia
            "down_proj": "out_bias"}  # fmt: skip
 
 
+_FUSED_QKV = frozenset({
+    "bloom", "chatglm", "dbrx", "falcon", "RefinedWeb", "RefinedWebModel", "gpt2", "gpt_bigcode",
+    "gpt_neox", "mpt", "persimmon", "phi3", "phi3_v", "qwen",
+})  # fmt: skip
+"""Kinds whose GGUF files hold queries, keys and values of a layer as one matrix."""
+
+
+def fuses_qkv(kind: str | None) -> bool:
+    """Return whether GGUF files hold queries, keys and values of a layer as one matrix.
+
+    Parameters
+    ----------
+    kind : str or None
+        ``model_type`` of a configuration.
+
+    Returns
+    -------
+    bool
+        True where converters leave the one matrix of the checkpoint as it is.
+
+    Examples
+    --------
+    >>> fuses_qkv("phi3"), fuses_qkv("llama")
+    (True, False)
+    """
+    return kind in _FUSED_QKV
+
+
 def translated(header: Gguf) -> list[FileTensor]:
     """Return the tensors of a file under the names that checkpoints use.
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from planner.importers.config import Config
 from planner.importers.decoder import assemble, read_hidden, read_layers
 from planner.importers.experts import read_mixture
-from planner.importers.position import usable_context
+from planner.importers.position import positive, usable_context
 from planner.importers.registry import Architecture, family
 from planner.importers.stacks import named
-from planner.model.bounds import MOST_LAYERS
+from planner.model.bounds import MOST_CONTEXT_TOKENS, MOST_LAYERS
 from planner.model.feed_forward import MixtureOfExperts
 from planner.model.hyper_connection import HyperConnection
 from planner.model.mixers.compressed import CompressedAttention
@@ -24,6 +24,7 @@ from planner.model.mixers.indexer import Indexer
 from planner.model.multi_token import MultiTokenProjection
 from planner.model.norm import Norm
 from planner.model.part import Part
+from planner.model.position import Positions, Rotary
 
 _WINDOW, _SPARSE, _HEAVY = _KINDS = (
     "sliding_attention",
@@ -34,6 +35,7 @@ _STRIDES = {_WINDOW: 0, _SPARSE: 4, _HEAVY: 128}
 _LABELS = ("main", "compress")
 _HASH_LAYERS = 3
 _ROTARY_SHARE = 0.125
+_BASE, _COMPRESSED_BASE = 10_000.0, 160_000.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +98,7 @@ def read(config: Config) -> Architecture:
     config.require("attention_bias", False)
     config.require("mlp_bias", False)
     config.require("num_key_value_heads", 1)
-    config.ignore("hc_eps", "hc_sinkhorn_iters", "compress_rope_theta")
+    config.ignore("hc_eps", "hc_sinkhorn_iters")
     blocks = _read_blocks(config, hidden)
     vocabulary = config.size("vocab_size")
     strides = _read_strides(config, layers)
@@ -118,7 +120,38 @@ def read(config: Config) -> Architecture:
         usable_context=context,
         mtp=tuple(replace(layer, name=f"mtp-{layer.name}") for layer in names[layers:]),
     )
-    return replace(architecture, final=(blocks.closing(), *architecture.final))
+    return replace(
+        architecture,
+        final=(blocks.closing(), *architecture.final),
+        positions=_read_positions(config, blocks.attention.rotary_dim, context),
+    )
+
+
+def _read_positions(config: Config, dim: int, context: int) -> Positions:
+    """Windows turn plainly; entries and their queries have a base of their own and its scaling."""
+    section = config.section("rope_parameters")
+    plain, entries = (section.section(label) if section else None for label in _LABELS)
+    base = positive(plain or config, "rope_theta", _BASE)
+    compressed = positive(config, "compress_rope_theta", _COMPRESSED_BASE)
+    if entries is not None:
+        compressed = positive(entries, "rope_theta", compressed)
+    scaling = entries or config.section("rope_scaling")
+    original = scaling and scaling.optional_size(
+        "original_max_position_embeddings", most=MOST_CONTEXT_TOKENS
+    )
+    rotary = Rotary(dim=dim, base=compressed)
+    if scaling is not None and original:
+        rotary = Rotary(
+            dim=dim,
+            base=compressed,
+            scaling="yarn",
+            factor=positive(scaling, "factor", 1.0),
+            original=original,
+            beta_fast=positive(scaling, "beta_fast", 32.0),
+            beta_slow=positive(scaling, "beta_slow", 1.0),
+            attention_factor_given=1.0,
+        )
+    return Positions(declared=context, rotations=(Rotary(dim=dim, base=base), rotary))
 
 
 def _mtp(config: Config, blocks: _Blocks) -> list[tuple[Part, ...]]:

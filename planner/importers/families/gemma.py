@@ -27,6 +27,7 @@ from planner.importers.multimodal import Sense, read_multimodal
 from planner.importers.position import usable_context
 from planner.importers.registry import Architecture, RotaryDefaults, family
 from planner.importers.tower_registry import Stack
+from planner.importers.towers.vision import read_patch_count
 from planner.model import Layer
 from planner.model.bounds import MOST_LAYERS
 from planner.model.feed_forward import Dense
@@ -36,6 +37,7 @@ from planner.model.part import Part
 from planner.model.projection import Projection
 
 _HEAD_DIM = 256
+_IMAGE_TOKENS = 256
 _WINDOW_TOKENS = 4096
 _PATTERN = {"gemma2": 2, "gemma3": 6}
 _GEMMA3_QUERY_HEADS = 8
@@ -219,7 +221,6 @@ def read_gemma3_multimodal(config: Config) -> Architecture:
     SpecError
         A figure is missing or unusable.
     """
-    config.ignore("mm_tokens_per_image")
     sense = Sense(
         name="vision",
         section="vision_config",
@@ -230,10 +231,17 @@ def read_gemma3_multimodal(config: Config) -> Architecture:
 
 
 def _vision_projector(config: Config, stack: Stack, hidden: int) -> tuple[Part, ...]:
-    del config
+    section = config.section("vision_config")
+    tokens = config.size("mm_tokens_per_image", default=_IMAGE_TOKENS)
+    patches = read_patch_count(section) if section is not None else tokens
     return (
         Norm(kind="rms_norm", width=stack.width, name="mm_soft_emb_norm"),
-        Projection(name="mm_input_projection", inputs=stack.width, outputs=hidden),
+        Projection(
+            name="mm_input_projection",
+            inputs=stack.width,
+            outputs=hidden,
+            merged=max(patches // tokens, 1),
+        ),
     )
 
 

@@ -69,7 +69,11 @@ def read(config: Config) -> Architecture:
 
 def _projector(config: Config, stack: Stack, hidden: int) -> tuple[Part, ...]:
     del config
-    return (Projection(name="embedding_projection", inputs=stack.width, outputs=hidden),)
+    return (
+        Projection(
+            name="embedding_projection", inputs=stack.width, outputs=hidden, merged=stack.pooled
+        ),
+    )
 
 
 @family(

@@ -73,10 +73,6 @@ def read(config: Config) -> Architecture:
         name="vision",
         layers=(*stack.layers, _projector(_MERGED * stack.width, language.embedding.hidden)),
     )
-    config.warn(
-        f"The vision tower ({tower.parameters:,} parameters with what joins it to the language "
-        f"model) is held in memory; its work is not part of a step."
-    )
     return replace(language, towers=(tower,))
 
 

@@ -52,7 +52,8 @@ def read_vision(config: Config) -> Stack:
     bias = config.flag("attention_bias", False)
     size = config.size("patch_size", most=1024)
     config.ignore("default_output_length", "global_head_dim", "max_position_embeddings")
-    config.ignore("layer_types", "pooling_kernel_size", "rope_parameters", "standardize")
+    config.ignore("layer_types", "rope_parameters", "standardize")
+    pooled = config.size("pooling_kernel_size", default=_POOLING, most=64) ** 2
     config.ignore("use_clipped_linears", "use_bidirectional_attention", "vocab_offset")
     config.ignore("vocab_size", "image_seq_length", "video_seq_length")
     attention = Attention(
@@ -73,7 +74,11 @@ def read_vision(config: Config) -> Stack:
     )
     block = (norm, attention, norm, norm, feed_forward, norm)
     layers = config.size("num_hidden_layers", most=MOST_LAYERS)
-    return Stack(layers=(Layer("patches", first), *[Layer("block", block)] * layers), width=hidden)
+    return Stack(
+        layers=(Layer("patches", first), *[Layer("block", block)] * layers),
+        width=hidden,
+        pooled=pooled,
+    )
 
 
 @tower("gemma4_audio", "gemma3n_audio")

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from planner.errors import PrecisionError
 from planner.model.formats.ggml import GGML_TYPES
+from planner.model.formats.names import cache_name
 from planner.model.formats.number_format import BF16, FP16, FP32, WIDENED, Format, by_name
 
 _KIVI_GROUP = 32
@@ -54,6 +55,7 @@ CACHE_FORMATS = by_name(
     FP16,
     Format(name="fp8", precision="fp8", bits=8),
     Format(name="fp8_per_token_head", precision="fp8", bits=8, scale_bytes=4),
+    Format(name="mxfp8", precision="fp8", bits=8, block_columns=32, scale_bytes=1),
     Format(name="int8", precision="int8", bits=8, scale_bytes=4),
     Format(name="int4", precision="int4", bits=4, scale_bytes=4),
     Format(name="nvfp4", precision="fp4", bits=4, block_columns=16, scale_bytes=1),
@@ -66,9 +68,9 @@ CACHE_FORMATS = by_name(
     _turboquant("turboquant_3bit_nc", 3, 3),
 )
 """Formats of caches. fp8 has one scale per tensor, kept with the weights; int8 and int4 an fp32
-scale (int4: with zero point) per token and head; nvfp4 one byte per 16 elements; q8_0 to q4_0 are
-llama.cpp's blocks of 32; kivi groups of 32 with an fp16 scale and zero point, its newest 128 tokens
-in 16 bits; turboquant counts the layers that engines may exempt as quantised."""
+scale (int4: with zero point) per token and head; mxfp8 one byte per 32 elements, nvfp4 per 16; q8_0
+to q4_0 are llama.cpp's blocks of 32; kivi groups of 32 with an fp16 scale and zero point, its
+newest 128 tokens in 16 bits; turboquant counts the layers that engines may exempt as quantised."""
 
 
 def cache_format(name: str) -> Format:
@@ -98,7 +100,7 @@ def cache_format(name: str) -> Format:
     >>> cache_format("q8_0").pair_bytes(128, 128), cache_format("q8_0/q4_0").pair_bytes(128, 128)
     (272, 208)
     """
-    parts = str(name).split("/")
+    parts = [cache_name(part) for part in str(name).split("/")]
     known = [CACHE_FORMATS[part] for part in parts if part in CACHE_FORMATS]
     plain = not any(fmt.value_format or fmt.recent_tokens for fmt in known)
     if len(known) != len(parts) or len(parts) > 2 or (len(parts) == 2 and not plain):
@@ -109,4 +111,4 @@ def cache_format(name: str) -> Format:
         )
     if len(known) == 1:
         return known[0]
-    return replace(known[0], name=str(name), value_format=known[1])
+    return replace(known[0], name="/".join(parts), value_format=known[1])

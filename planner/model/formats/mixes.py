@@ -14,6 +14,7 @@ from planner.model.formats.ggml import fitting_type
 from planner.model.tensor import Tensor
 
 _NEVER = frozenset({"norm", "bias", "router", "convolution", "state", "position", "buffer"})
+_QKV = ("q_proj", "k_proj", "v_proj")
 _MANY_GROUPED = 4
 _EIGHT_EXPERTS = 8
 _LARGE_LAYERS = 80
@@ -34,12 +35,15 @@ class Stack:
         Routed experts of a layer; 1 without. [1]
     tied : bool
         Whether the token table serves as the head.
+    fused_qkv : bool
+        Whether queries, keys and values of a layer are one matrix.
     """
 
     layers: int
     grouped: int = 1
     experts: int = 1
     tied: bool = False
+    fused_qkv: bool = False
 
     @property
     def is_large(self) -> bool:
@@ -139,7 +143,8 @@ class Mix:
     """A mix: its base type and what each kind of matrix gets instead.
 
     ``small`` marks the mixes of about two bits, whose attention outputs and keys have rules of
-    their own with eight experts.
+    their own with eight experts; ``fused`` is the type of queries, keys and values that are one
+    matrix.
     """
 
     base: str
@@ -154,6 +159,7 @@ class Mix:
     expert: str | None = None
     imatrix: bool = False
     small: bool = False
+    fused: str | None = None
     output_of_eight: str | None = "q5_k"
     rules: dict[str, Choice] = field(init=False, default_factory=dict)
 
@@ -209,7 +215,7 @@ MIXES: dict[str, Mix] = {
     ),
     "iq3_s": Mix(base="iq3_s", value=_many("q4_k"), imatrix=True),
     "iq3_m": Mix(
-        base="iq3_s",
+        base="iq3_s", fused="q4_k",
         value=_always("q4_k"),
         output=_always("q4_k"),
         down=lambda p: (
@@ -230,23 +236,25 @@ MIXES: dict[str, Mix] = {
     ),
     "q3_k_s": Mix(base="q3_k"),
     "q3_k_m": Mix(
-        base="q3_k",
+        base="q3_k", fused="q4_k",
         value=_before(2, "q5_k", "q4_k"),
         output=_always("q4_k"),
         down=_first(16, "q5_k", "q4_k"),
     ),
     "q3_k_l": Mix(
-        base="q3_k", value=_always("q5_k"), output=_always("q5_k"), down=_always("q5_k"),
-        output_of_eight=None,
+        base="q3_k", fused="q4_k", value=_always("q5_k"), output=_always("q5_k"),
+        down=_always("q5_k"), output_of_eight=None,
     ),
     "q4_0": Mix(base="q4_0", down=_seeing(_first(8, "q4_1")), output_of_eight=None),
     "q4_1": Mix(base="q4_1", output_of_eight=None),
     "q4_k_s": Mix(base="q4_k", value=_before(_FIRST_VALUES, "q5_k"), down=_first(8, "q5_k")),
-    "q4_k_m": Mix(base="q4_k", value=_more("q6_k"), down=_more("q6_k")),
+    "q4_k_m": Mix(base="q4_k", fused="q5_k", value=_more("q6_k"), down=_more("q6_k")),
     "q5_0": Mix(base="q5_0", down=_seeing(_first(8, "q5_1")), output_of_eight=None),
     "q5_1": Mix(base="q5_1", output_of_eight=None),
     "q5_k_s": Mix(base="q5_k", output_of_eight=None),
-    "q5_k_m": Mix(base="q5_k", value=_more("q6_k"), down=_more("q6_k"), output_of_eight=None),
+    "q5_k_m": Mix(
+        base="q5_k", fused="q6_k", value=_more("q6_k"), down=_more("q6_k"), output_of_eight=None,
+    ),
     "q6_k": Mix(base="q6_k", output_of_eight=None),
     "q8_0": Mix(base="q8_0", head="q8_0", output_of_eight=None),
     "tq1_0": Mix(base="tq1_0", table="q4_k", output_of_eight=None),
@@ -322,6 +330,8 @@ def mixed_type(mix: Mix, tensor: Tensor, place: Place) -> str:
     if mix.expert:
         return fitting_type(mix.expert if tensor.role == "expert" else mix.base, columns)
     kind = tensor.name.removesuffix(".weight").rpartition(".")[2]
+    if place.stack.fused_qkv and kind in _QKV:
+        return fitting_type(mix.fused or mix.base, columns)
     chosen = mix.rules.get(kind, _none)(place) or mix.base
     return fitting_type(_corrected(mix, kind, chosen, place), columns)
 

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 
+from planner.arrays import Numeric, minimum
+
 WIDENED = "none"
 """Precision of formats that feed no arithmetic of their own: they are widened before a product."""
 
@@ -66,6 +68,11 @@ class Format:
     def is_scalar(self) -> bool:
         """Whether elements stand alone, without scales."""
         return not (self.scale_bytes or self.matrix_bytes or self.row_bytes or self.column_bytes)
+
+    @property
+    def exception(self) -> str:
+        """What of a cache is kept otherwise, in words; empty where nothing is."""
+        return f", the newest {self.recent_tokens} in 16 bits" if self.recent_tokens else ""
 
     def _blocks(self, rows: int, columns: int) -> int:
         if self.flat:
@@ -152,6 +159,34 @@ class Format:
         """
         value = self.value_format or self
         return self.vector_bytes(key_width) + value.vector_bytes(value_width)
+
+    def kept_bytes(self, count: Numeric, each_bytes: int, wide_bytes: int) -> Numeric:
+        """Return the size of what is kept of a sequence: the newest in 16 bits where it says so.
+
+        Parameters
+        ----------
+        count : numeric
+            Vectors kept. [1]
+        each_bytes, wide_bytes : int
+            One of them in the format, and in 16 bits. [bytes]
+
+        Returns
+        -------
+        numeric
+            Exact size. [bytes]
+
+        References
+        ----------
+        liu-2024-kivi
+
+        Examples
+        --------
+        >>> BF16.kept_bytes(1000, 512, 512)
+        512000
+        """
+        if not self.recent_tokens:
+            return count * each_bytes
+        return count * each_bytes + minimum(count, self.recent_tokens) * (wide_bytes - each_bytes)
 
 
 def by_name(*formats: Format) -> dict[str, Format]:

@@ -209,7 +209,8 @@ def weight_format(name: str) -> Format:
     Parameters
     ----------
     name : str
-        A fixed format, one of a family with its figures, or ``ggml_`` and a type of tensor.
+        A fixed format, one of a family with its figures, or a type of tensor of GGUF files, with
+        ``ggml_`` before it where another format has the same name.
 
     Returns
     -------
@@ -235,7 +236,7 @@ def weight_format(name: str) -> Format:
     name = _SHORT.get(name, name)
     if name in WEIGHT_FORMATS:
         return WEIGHT_FORMATS[name]
-    if name.startswith("ggml_") and name.removeprefix("ggml_") in GGML_TYPES:
+    if name.removeprefix("ggml_") in GGML_TYPES:
         return GGML_TYPES[name.removeprefix("ggml_")].format
     for pattern, build in _FAMILIES:
         found = re.fullmatch(pattern, name)

@@ -11,7 +11,7 @@ from planner.model.cache import TokenCache
 from planner.model.execution import Execution
 from planner.model.layout import Section, Split
 from planner.model.mixers.pairs import causal_pairs, chunked_pairs, mutual_pairs, visible_keys
-from planner.model.operation import Operation, all_reduce, elementwise, gemm
+from planner.model.operation import Operation, all_reduce, cache_update, elementwise, gemm
 from planner.model.step import Step
 from planner.model.tensor import Tensor, linear
 
@@ -283,15 +283,7 @@ class Attention:
     def _cache_update(self, step: Step, execution: Execution, kv_heads: int) -> Operation:
         kv_width = kv_heads * (self.head_dim + self.values)
         written = step.tokens * self._read_cache().token_bytes(execution, tp=execution.layout.tp)
-        read = step.tokens * kv_width * execution.stream_bytes
-        return Operation(
-            name="self_attn.cache_update",
-            kind="elementwise",
-            precision=execution.stream.precision,
-            input_bytes=read,
-            cache_write_bytes=written,
-            shape={"tokens": step.tokens, "width": kv_width, "total_bytes": read + written},
-        )
+        return cache_update("self_attn.cache_update", step.tokens, kv_width, written, execution)
 
     def _pairs(self, step: Step) -> Numeric:
         new, cached = step.new_tokens, step.cached_tokens
@@ -307,8 +299,8 @@ class Attention:
         inputs = step.tokens * heads * self.head_dim * stream
         if self.causal:
             keys = visible_keys(step.new_tokens, step.cached_tokens, self.reach, self.chunk)
-            token_bytes = self._read_cache().token_bytes(execution, tp=execution.layout.tp)
-            read = step.batch * keys * token_bytes
+            kept = self._read_cache().stored_bytes(keys, execution, tp=execution.layout.tp)
+            read = step.batch * kept
         else:
             inputs += step.tokens * kv_heads * (self.head_dim + self.values) * stream
         shape = {

@@ -18,7 +18,7 @@ from planner.model.latent_cache import COMPRESSED_ENTRY, LatentCache, Packing
 from planner.model.layout import Section, Split
 from planner.model.mixers.compressor import Compressor, compressed_pairs
 from planner.model.mixers.pairs import causal_pairs, visible_keys
-from planner.model.operation import Operation, all_reduce, elementwise, gemm
+from planner.model.operation import Operation, all_reduce, cache_update, elementwise, gemm
 from planner.model.step import Step
 from planner.model.tensor import Tensor, linear
 
@@ -261,27 +261,21 @@ class CompressedAttention:
         return tuple(operations)
 
     def _cache_update(self, step: Step, execution: Execution) -> Operation:
-        read = step.tokens * self.head_dim * execution.stream_bytes
         kept = step.batch * minimum(step.new_tokens, self.window)
         written = kept * self._ring().entry_bytes(execution)
-        return Operation(
-            name="self_attn.cache_update",
-            kind="elementwise",
-            precision=execution.stream.precision,
-            input_bytes=read,
-            cache_write_bytes=written,
-            shape={"tokens": step.tokens, "width": self.head_dim, "total_bytes": read + written},
+        return cache_update(
+            "self_attn.cache_update", step.tokens, self.head_dim, written, execution
         )
 
     def _attention(self, step: Step, execution: Execution, heads: int) -> Operation:
         new, cached = step.new_tokens, step.cached_tokens
         pairs = causal_pairs(new, cached, self.window)
-        read = visible_keys(new, cached, self.window) * self._ring().entry_bytes(execution)
+        read = self._ring().stored_bytes(visible_keys(new, cached, self.window), execution)
         if self.stride:
             selected = compressed_pairs(new, cached, self.stride, self.index_topk)
             pairs = pairs + selected
             entries = minimum(selected, self._entries().entries(cached + new))
-            read = read + entries * self._entries().entry_bytes(execution)
+            read = read + self._entries().stored_bytes(entries, execution)
         moved = step.tokens * heads * self.head_dim * execution.stream_bytes
         phase = "prefill" if step.phase == "prefill" else "decode"
         return Operation(

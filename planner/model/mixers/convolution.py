@@ -338,7 +338,7 @@ class Hyena:
                 precision=taps.precision,
                 flop=2 * tokens * moved * self.conv_kernel,
                 weight_bytes=sum(
-                    execution.weights.tensor_bytes(tensor.on_rank(execution.layout.tp))
+                    execution.weights.tensor_bytes(tensor.on_rank(execution.layout))
                     for tensor in weights
                 ),
                 input_bytes=taps.input_bytes,

@@ -182,7 +182,7 @@ class ModalHyena:
         states = carried(self.caches()[:1], step, execution)
         recurrent = 12 * step.tokens * channels * self.state_dim
         parallel = step.batch * channels * fourier_convolution_flop(step.new_tokens)
-        parts = [tensor.on_rank(execution.layout.tp) for tensor in self._filter()]
+        parts = [tensor.on_rank(execution.layout) for tensor in self._filter()]
         decoding = step.phase == "decode"
         return Operation(
             name="filter.long_convolution",

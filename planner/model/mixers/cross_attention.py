@@ -11,7 +11,7 @@ from planner.model.encoder_cache import EncoderCache
 from planner.model.execution import Execution
 from planner.model.layer import Layer
 from planner.model.layout import Section
-from planner.model.operation import Operation, all_reduce, elementwise, gemm
+from planner.model.operation import Operation, all_reduce, cache_update, elementwise, gemm
 from planner.model.step import Step
 from planner.model.tensor import Tensor, linear
 
@@ -207,15 +207,7 @@ class CrossAttention:
         tp = execution.layout.tp
         width = 2 * self._kv(self.head_dim).units_on_rank(tp) * self.head_dim
         written = rows * cache.encoder_token_bytes(execution, tp=tp)
-        read = rows * width * execution.stream_bytes
-        return Operation(
-            name="cross_attn.cache_update",
-            kind="elementwise",
-            precision=execution.stream.precision,
-            input_bytes=read,
-            cache_write_bytes=written,
-            shape={"tokens": rows, "width": width, "total_bytes": read + written},
-        )
+        return cache_update("cross_attn.cache_update", rows, width, written, execution)
 
     def _attention(self, step: Step, execution: Execution) -> Operation:
         (cache,) = self.caches()

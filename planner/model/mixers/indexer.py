@@ -10,7 +10,7 @@ from planner.model.cache import Cache
 from planner.model.execution import Execution
 from planner.model.latent_cache import LatentCache
 from planner.model.mixers.compressor import Compressor, compressed_pairs
-from planner.model.operation import Operation, elementwise, gemm
+from planner.model.operation import Operation, cache_update, elementwise, gemm
 from planner.model.step import Step
 from planner.model.storage import WEIGHT_FORMATS
 from planner.model.tensor import Tensor, linear
@@ -190,16 +190,8 @@ class Indexer:
         return (*operations, self._scores(step, execution, keys))
 
     def _cache_update(self, step: Step, execution: Execution, keys: LatentCache) -> Operation:
-        read = step.tokens * self.head_dim * execution.stream_bytes
         written = step.tokens * keys.entry_bytes(execution)
-        return Operation(
-            name="indexer.cache_update",
-            kind="elementwise",
-            precision=execution.stream.precision,
-            input_bytes=read,
-            cache_write_bytes=written,
-            shape={"tokens": step.tokens, "width": self.head_dim, "total_bytes": read + written},
-        )
+        return cache_update("indexer.cache_update", step.tokens, self.head_dim, written, execution)
 
     def _scores(self, step: Step, execution: Execution, keys: LatentCache) -> Operation:
         pairs = compressed_pairs(step.new_tokens, step.cached_tokens, self.stride, None)
@@ -211,7 +203,7 @@ class Indexer:
             kind="index_prefill" if step.phase == "prefill" else "index_decode",
             precision=operand.precision,
             flop=2 * step.batch * pairs * width,
-            cache_read_bytes=step.batch * seen * keys.entry_bytes(execution),
+            cache_read_bytes=step.batch * keys.stored_bytes(seen, execution),
             input_bytes=step.tokens * width * operand.bits // 8,
             shape={
                 "batch": step.batch,

@@ -19,7 +19,7 @@ from planner.model.execution import Execution
 from planner.model.latent_cache import SPARSE_LATENT, LatentCache, Packing
 from planner.model.layout import Section, Split
 from planner.model.mixers.pairs import causal_pairs
-from planner.model.operation import Operation, all_reduce, elementwise, gemm
+from planner.model.operation import Operation, all_reduce, cache_update, elementwise, gemm
 from planner.model.step import Step
 from planner.model.tensor import Tensor, linear
 
@@ -260,18 +260,12 @@ class LatentAttention:
 
     def _cache_update(self, step: Step, execution: Execution, cache: LatentCache) -> Operation:
         written = step.tokens * cache.entry_bytes(execution)
-        read = step.tokens * self.latent_dim * execution.stream_bytes
-        return Operation(
-            name="self_attn.cache_update",
-            kind="elementwise",
-            precision=execution.stream.precision,
-            input_bytes=read,
-            cache_write_bytes=written,
-            shape={"tokens": step.tokens, "width": self.latent_dim, "total_bytes": read + written},
+        return cache_update(
+            "self_attn.cache_update", step.tokens, self.latent_dim, written, execution
         )
 
-    def _entry_bytes(self, execution: Execution) -> int:
-        return replace(self, owns_latent=True).caches()[0].entry_bytes(execution)
+    def _read_bytes(self, entries: Numeric, execution: Execution) -> Numeric:
+        return replace(self, owns_latent=True).caches()[0].stored_bytes(entries, execution)
 
     def _shape(self, step: Step, heads: int) -> dict[str, Numeric]:
         return {
@@ -295,7 +289,7 @@ class LatentAttention:
         expansion = replace(
             gemm("self_attn.kv_b_proj", weights, keys, execution),
             input_bytes=step.tokens * self.kv_lora_rank * stream,
-            cache_read_bytes=step.batch * step.cached_tokens * self._entry_bytes(execution),
+            cache_read_bytes=step.batch * self._read_bytes(step.cached_tokens, execution),
         )
         pairs = causal_pairs(step.new_tokens, step.cached_tokens, None)
         key_and_value = heads * (self.qk_nope_head_dim + self.v_head_dim) + self.qk_rope_head_dim
@@ -321,7 +315,7 @@ class LatentAttention:
             kind="mla_prefill" if step.phase == "prefill" else "mla_decode",
             precision=execution.stream.precision,
             flop=2 * step.batch * pairs * heads * (self.latent_dim + self.kv_lora_rank),
-            cache_read_bytes=step.batch * keys * self._entry_bytes(execution),
+            cache_read_bytes=step.batch * self._read_bytes(keys, execution),
             input_bytes=tokens * heads * self.latent_dim * stream,
             output_bytes=tokens * heads * self.kv_lora_rank * stream,
             shape=self._shape(step, heads),

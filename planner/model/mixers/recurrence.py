@@ -266,7 +266,7 @@ def short_convolution(
     >>> short_convolution("conv1d", weights, state, Step.decode(1, 9), half(), {}).flop
     40960
     """
-    parts = [tensor.on_rank(execution.layout.tp) for tensor in weights]
+    parts = [tensor.on_rank(execution.layout) for tensor in weights]
     channels, inputs, taps = parts[0].shape
     moved = step.tokens * channels * execution.stream_bytes
     kept = carried((state,), step, execution)
@@ -341,7 +341,7 @@ def scan(
     (65536, 'state_space_decode')
     """
     kept = carried(states, step, execution)
-    parts = [tensor.on_rank(execution.layout.tp) for tensor in weights]
+    parts = [tensor.on_rank(execution.layout) for tensor in weights]
     size = execution.stream_bytes
     return Operation(
         name=name,

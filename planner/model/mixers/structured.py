@@ -86,8 +86,7 @@ def block_product(
     >>> block_product("gate", (block_diagonal("gate", 10, 256, 256),), 1, half()).flop
     1310720
     """
-    tp = execution.layout.tp
-    parts = [tensor.on_rank(tp) for tensor in weights]
+    parts = [tensor.on_rank(execution.layout) for tensor in weights]
     stacks = [part for part in parts if len(part.shape) == 3]
     blocks, _, inner = stacks[0].shape
     outputs = sum(part.shape[1] for part in stacks)

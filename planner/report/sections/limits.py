@@ -41,6 +41,6 @@ def limits(material: Material) -> Section:
     ]
     if data["fewest_devices"]:
         figures += [
-            material.figure(f"capacity.{key}") for key in ("fewest_devices_tp", "fewest_devices_dp")
+            material.figure(f"capacity.fewest_devices_{size}") for size in ("tp", "pp", "dp", "ep")
         ]
     return Section(title="Limits", blocks=(Figures(figures=tuple(figures)),))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from planner.charts import memory_chart
 from planner.report.blocks import Cell, Column, Figures, Paragraph, Section, Table
 from planner.report.columns import chart_block, counts, scaled, table, words
@@ -37,6 +39,8 @@ def memory(material: Material) -> Section:
             ),
             chart_block(memory_chart(material.plan)),
             _per_device(material),
+            *_stages(material),
+            *_offloaded(material),
             Figures(
                 title="Architectural: the fewest bytes the whole model needs, one copy",
                 figures=tuple(
@@ -67,6 +71,39 @@ def _per_device(material: Material) -> Table:
     )
 
 
+def _stages(material: Material) -> Iterator[Table]:
+    """Yield what the stages of a pipeline hold, where there are several."""
+    stages = material.data["memory"]["stages"]
+    if len(stages) == 1:
+        return
+    names = [
+        f"from layer {stage['first_layer']:,}"
+        + "".join(f", {end}" for end in ("embedding", "head") if stage[end])
+        for stage in stages
+    ]
+    yield table(
+        "Pipeline stages: one device of each kind",
+        words("stage", names),
+        counts("layers", [stage["layers"] for stage in stages], "1"),
+        counts("devices", [stage["devices"] for stage in stages], "1"),
+        *(
+            scaled(name, [stage[f"{key}_bytes"] for stage in stages], "bytes")
+            for name, key in (("weights", "weights"), ("caches", "cache"), ("total", "total"))
+        ),
+    )
+
+
+def _offloaded(material: Material) -> Iterator[Figures]:
+    """Yield what does not live on the device, where there is any."""
+    away = material.data["memory"]["offload"]
+    if away["to"]:
+        keys = ("weights_bytes", "cache_bytes", "bandwidth_bytes_per_s")
+        yield Figures(
+            title=f"In {away['to']} memory, streamed in where a step needs it",
+            figures=tuple(material.figure(f"memory.offload.{key}") for key in keys),
+        )
+
+
 def _engine(material: Material) -> Figures:
     engine = material.data["engine"]
     version = f" {engine['version']}" if engine["version"] else ""
@@ -75,6 +112,6 @@ def _engine(material: Material) -> Figures:
         figures=tuple(
             material.figure(f"engine.{key}", none="no limit")
             for key in engine
-            if key not in {"name", "version"}
+            if key not in {"name", "version", "items"}
         ),
     )

@@ -8,10 +8,12 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from planner.layouts import SIZES, flag_of
+from planner.offloading import offload_flags
 from planner.plan import Plan
 from planner.report.blocks import Block, Code, Figure, Figures, Link, Paragraph, Section
 from planner.report.material import Material
-from planner.scenario import DEFAULT_STEP_TOKENS
+from planner.scenario import Scenario
 
 
 def reproduce(material: Material) -> Section:
@@ -70,8 +72,8 @@ def command(plan: Plan) -> str:
         "-m": scenario.model.id,
         "-d": scenario.hardware.id,
         "-n": scenario.hardware.devices,
-        "--tp": scenario.tp,
-        "--dp": scenario.dp,
+        **{flag_of(size): getattr(scenario, size) for size in SIZES},
+        **offload_flags(scenario.offload),
         "--weights": scenario.weights,
         "--activations": scenario.activations,
         "--kv-cache-dtype": scenario.kv_cache_dtype,
@@ -79,14 +81,32 @@ def command(plan: Plan) -> str:
         "--sequences": scenario.sequences,
         "--isl": scenario.isl,
         "--osl": scenario.osl,
+        "--max-num-batched-tokens": scenario.max_num_batched_tokens,
+        **_engine_flags(scenario),
     }
-    if scenario.max_num_batched_tokens != DEFAULT_STEP_TOKENS:
-        flags["--max-num-batched-tokens"] = scenario.max_num_batched_tokens
+    if scenario.images:
+        flags |= {"--images": scenario.images, "--image-tokens": scenario.image_tokens}
     words = ["planner", "plan"]
     for flag, value in flags.items():
         if value is not None:
             words += [flag, str(value)]
-    return shlex.join(words)
+    for name, value in scenario.engine.options if scenario.engine else ():
+        words += ["--engine-option", f"{name}={value}"]
+    return shlex.join([*words, "--mtp"] if scenario.mtp else words)
+
+
+def _engine_flags(scenario: Scenario) -> dict[str, object]:
+    settings = scenario.engine
+    if settings is None:
+        return {}
+    return {
+        "--engine": settings.engine,
+        "--gpu-memory-utilization": settings.gpu_memory_utilization,
+        "--max-model-len": settings.max_model_len,
+        "--max-num-seqs": settings.max_num_seqs,
+        "--block-size": settings.block_size,
+        "--kv-pool-bytes": settings.kv_pool_bytes,
+    }
 
 
 def scenario_hash(data: Mapping[str, Any]) -> str:

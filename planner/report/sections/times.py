@@ -1,4 +1,4 @@
-"""Prefill and decode: work, floor times and what binds, in all and per operation."""
+"""Prefill and decode: work, times and what binds, in all and per operation."""
 
 from __future__ import annotations
 
@@ -62,9 +62,13 @@ def _many(count: Numeric, noun: str) -> str:
 def _phase(material: Material, name: str, what: str) -> tuple[Block, ...]:
     data = material.data[name]
     shown = [key for key, value in data.items() if key != "operations" and value is not None]
-    note = "" if data["time_p10_s"] is not None else " No band of uncertainty is known yet."
+    note = (
+        ""
+        if data["time_p10_s"] is not None
+        else " No calibration profile covers the device: times are floors, without a band."
+    )
     return (
-        Paragraph(text=f"{what} Times are floors.{note}"),
+        Paragraph(text=f"{what}{note}"),
         Figures(figures=tuple(_total(material, f"{name}.{key}") for key in shown)),
         _operations(f"Operations of {name}, all occurrences", data["operations"]),
     )

@@ -48,12 +48,12 @@ def _key_figures(material: Material) -> Figures:
             ),
             material.figure(
                 "decode.time_s",
-                label="Decode step, floor",
+                label="Decode step",
                 note=f"bound by {data['decode']['bound']}",
             ),
             material.figure(
                 "prefill.time_s",
-                label="Prefill, floor",
+                label="Prefill",
                 note=f"bound by {data['prefill']['bound']}",
             ),
             material.figure(

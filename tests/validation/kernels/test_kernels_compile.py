@@ -17,7 +17,7 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("triton")
 
-pytestmark = pytest.mark.oracle
+pytestmark = [pytest.mark.oracle, pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).resolve().parents[3]
 PROGRAM = Path(__file__).with_name("compile_without_gpu.py")
@@ -62,7 +62,7 @@ def test_defaults_compile_without_a_gpu(device: str, tmp_path: Path) -> None:
 @pytest.mark.skipif(
     "COMPILE_EVERY_TILE" not in os.environ, reason="takes minutes: set COMPILE_EVERY_TILE=1"
 )
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("device", SHARED_KIB)
 def test_every_candidate_compiles_without_a_gpu(device: str, tmp_path: Path) -> None:
     check(device, compiled(device, "every", tmp_path))

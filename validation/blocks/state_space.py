@@ -10,7 +10,9 @@ from torch.nn import functional
 
 from planner.model.mixers.state_space import Mamba2
 from planner.model.norm import Norm
-from validation.blocks import Caches, NormBlock
+from validation.blocks.norm import NormBlock
+from validation.blocks.positions import Caches, Positions
+from validation.blocks.short_convolution import ShortConvolution
 
 
 class StateSpaceBlock(nn.Module):
@@ -26,6 +28,11 @@ class StateSpaceBlock(nn.Module):
     dao-2024, listing 1
     """
 
+    BUILT = frozenset({
+        "kind", "hidden", "heads", "head_dim", "groups", "state_dim", "conv_kernel", "chunk",
+        "bias", "conv_bias", "norm", "state_format",
+    })  # fmt: skip
+
     def __init__(self, part: Mamba2, **where: Any) -> None:
         super().__init__()
         self.part = part
@@ -34,10 +41,9 @@ class StateSpaceBlock(nn.Module):
         self.convolved = inner + 2 * part.groups * part.state_dim
         wide = inner + self.convolved + part.heads
         self.entry = nn.Linear(part.hidden, wide, bias=part.bias, **where)
-        self.convolution = nn.Conv1d(
-            self.convolved, self.convolved, part.conv_kernel, groups=self.convolved,
-            bias=part.conv_bias, **where,
-        )  # fmt: skip
+        self.convolution = ShortConvolution(
+            self.convolved, part.conv_kernel, bias=part.conv_bias, **where
+        )
         self.step_bias = nn.Parameter(torch.zeros(part.heads, **where))
         self.decay_log = nn.Parameter(torch.zeros(part.heads, **where))
         self.skip = nn.Parameter(torch.ones(part.heads, **where))
@@ -45,7 +51,7 @@ class StateSpaceBlock(nn.Module):
         self.norm = NormBlock(norm, **where) if part.norm else None
         self.output = nn.Linear(inner, part.hidden, bias=part.bias, **where)
 
-    def forward(self, x: torch.Tensor, caches: Caches, cached: int) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, caches: Caches, positions: Positions) -> torch.Tensor:
         """Scan new tokens and keep the state after them.
 
         Parameters
@@ -55,19 +61,18 @@ class StateSpaceBlock(nn.Module):
         caches : tuple of torch.Tensor
             State ``(batch, heads · head_dim, state_dim)`` and columns of the convolution
             ``(batch, channels, conv_kernel - 1)``; changed in place.
-        cached : int
-            Not used: the state says it all. [tokens]
+        positions : Positions
+            Of the new tokens; the state knows what came before.
 
         Returns
         -------
         torch.Tensor
             ``(batch, new_tokens, hidden)``.
         """
-        del cached
-        part, batch, new = self.part, x.shape[0], x.shape[1]
+        part, batch, new = self.part, x.shape[0], positions.new
         widths = (self.inner, self.convolved, part.heads)
         gate, mixed, steps = self.entry(x).split(widths, dim=-1)
-        mixed = self._convolve(mixed.transpose(1, 2), caches[1]).transpose(1, 2)
+        mixed = self.convolution.after(caches[1], mixed)
         shared = part.groups * part.state_dim
         values, inward, outward = mixed.split((self.inner, shared, shared), dim=-1)
         values = values.view(batch, new, part.heads, part.head_dim)
@@ -80,12 +85,6 @@ class StateSpaceBlock(nn.Module):
         scanned = scanned + values * self.skip[:, None]
         gated = scanned.reshape(batch, new, self.inner) * functional.silu(gate)
         return self.output(self.norm(gated) if self.norm is not None else gated)
-
-    def _convolve(self, mixed: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
-        """Convolve behind the kept columns, and keep the last ones."""
-        whole = torch.cat((columns, mixed), dim=-1)
-        columns.copy_(whole[..., whole.shape[-1] - columns.shape[-1] :])
-        return functional.silu(self.convolution(whole))
 
     def _per_head(self, shared: torch.Tensor, axis: int) -> torch.Tensor:
         return shared.repeat_interleave(self.part.heads // self.part.groups, dim=axis)

@@ -1,14 +1,20 @@
-"""From a case to the planner's operations.
+"""From shape columns to the planner's operations.
 
-Nothing is counted here: a part of a model is built with the case's shape and asked what it does.
+Nothing is counted here: a part of a model is built with the shape and asked what it does. Columns
+that describe the step (tokens, batches, messages) may be arrays, columns that describe the part
+are single numbers or text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
+from planner.arrays import Numeric
 from planner.errors import PrecisionError, ScenarioError
 from planner.model import Execution, Layout, Operation, Step
 from planner.model.feed_forward import MixtureOfExperts
@@ -99,8 +105,40 @@ def execution_of(dtype: str, *, kv_dtype: str | None = None, tp: int = 1) -> Exe
     )
 
 
+def _number(value: Any) -> Numeric:
+    """A column that describes the step: an array as it is, text as a whole number."""
+    return value if isinstance(value, np.ndarray) else int(value or 0)
+
+
 def _one(operations: tuple[Operation, ...], kind: str) -> tuple[Counted, ...]:
     return tuple(("", operation, 1) for operation in operations if operation.kind == kind)
+
+
+@contextmanager
+def reading(kind: str, shape: Shape) -> Iterator[None]:
+    """Tell of a column that is missing or unusable as bad input.
+
+    Parameters
+    ----------
+    kind : str
+        Kind of operation or of step.
+    shape : mapping
+        The shape columns that are read.
+
+    Yields
+    ------
+    None
+        While they are read.
+
+    Raises
+    ------
+    ScenarioError
+        Names the column, or what it holds.
+    """
+    try:
+        yield
+    except (KeyError, ValueError, TypeError) as error:
+        raise ScenarioError(f"unusable shape ({error})", where=kind, got=dict(shape)) from error
 
 
 def step_of(shape: Shape, *, decode: bool) -> Step:
@@ -111,7 +149,7 @@ def step_of(shape: Shape, *, decode: bool) -> Step:
     shape : mapping
         ``batch``, ``cached_tokens`` and, for a prefill, ``new_tokens``.
     decode : bool
-        Whether each sequence makes one token.
+        Whether each sequence makes one token, or checks ``new_tokens`` drafted ones.
 
     Returns
     -------
@@ -123,15 +161,16 @@ def step_of(shape: Shape, *, decode: bool) -> Step:
     >>> step_of({"batch": 2, "cached_tokens": 127}, decode=True).tokens
     2
     """
-    batch, cached = int(shape["batch"]), int(shape.get("cached_tokens") or 0)
+    batch, cached = _number(shape["batch"]), _number(shape.get("cached_tokens", 0))
     if decode:
-        return Step(batch=batch, new_tokens=1, cached_tokens=cached, phase="decode")
-    return Step.prefill(batch, int(shape["new_tokens"]), cached)
+        new = _number(shape.get("new_tokens", 1))
+        return Step(batch=batch, new_tokens=new, cached_tokens=cached, phase="decode")
+    return Step.prefill(batch, _number(shape["new_tokens"]), cached)
 
 
 def _gemm(kind: str, shape: Shape, execution: Execution) -> tuple[Counted, ...]:
     weights = linear("weight", int(shape["n"]), int(shape["k"]))
-    return (("", gemm(kind, weights, int(shape["m"]), execution), 1),)
+    return (("", gemm(kind, weights, _number(shape["m"]), execution), 1),)
 
 
 def _attention(kind: str, shape: Shape, execution: Execution) -> tuple[Counted, ...]:
@@ -145,12 +184,16 @@ def _attention(kind: str, shape: Shape, execution: Execution) -> tuple[Counted, 
         window=int(window) if window else None,
         causal=shape.get("causal") not in (False, "False", "false", 0),
     )
-    return _one(part.operations(step_of(shape, decode=kind.endswith("decode")), execution), kind)
+    found = _one(part.operations(step_of(shape, decode=kind.endswith("decode")), execution), kind)
+    if execution.activations.bits >= 16:
+        return found
+    precision = execution.activations.precision
+    return tuple((layer, replace(op, precision=precision), n) for layer, op, n in found)
 
 
 def _moe(kind: str, shape: Shape, execution: Execution) -> tuple[Counted, ...]:
-    if int(shape.get("ep") or 1) > 1:
-        raise NoModelError("no model of expert parallelism yet", where=kind)
+    """The share of one rank of ``tp · ep``: its part of each expert, its part of the experts."""
+    tp, ep = int(shape.get("tp") or 1), int(shape.get("ep") or 1)
     part = MixtureOfExperts(
         hidden=int(shape["hidden"]),
         intermediate=int(shape["intermediate"]),
@@ -158,9 +201,8 @@ def _moe(kind: str, shape: Shape, execution: Execution) -> tuple[Counted, ...]:
         top_k=int(shape["top_k"]),
         gated=shape.get("gated") in (True, "True", "true", 1),
     )
-    layout = Layout(tp=int(shape.get("tp") or 1))
-    step = Step.prefill(1, int(shape["tokens"]))
-    return _one(part.operations(step, replace(execution, layout=layout)), kind)
+    step = Step.prefill(1, _number(shape["tokens"]))
+    return _one(part.operations(step, replace(execution, layout=Layout(tp=tp * ep, ep=ep))), kind)
 
 
 def _latent(kind: str, shape: Shape, execution: Execution) -> tuple[Counted, ...]:
@@ -201,30 +243,31 @@ def _recurrent(shape: Shape) -> Part:
 
 
 def _state_space(kind: str, shape: Shape, execution: Execution) -> tuple[Counted, ...]:
-    step = step_of(shape, decode=kind.endswith("decode"))
-    return _one(_recurrent(shape).operations(step, execution), kind)
+    step = step_of(shape, decode=not kind.endswith("prefill"))
+    asked = kind.replace("_verify", "_decode")
+    return _one(_recurrent(shape).operations(step, execution), asked)
 
 
 def _elementwise(kind: str, shape: Shape, execution: Execution) -> tuple[Counted, ...]:
     """The bytes that a table gives; without them, as many columns written as read."""
-    if shape.get("total_bytes"):
+    if "total_bytes" in shape:
         return _moved(kind, shape, execution)
     width = int(shape["width"])
-    return (("", elementwise(kind, int(shape["tokens"]), width, width, execution), 1),)
+    return (("", elementwise(kind, _number(shape["tokens"]), width, width, execution), 1),)
 
 
 def _moved(kind: str, shape: Shape, execution: Execution) -> tuple[Counted, ...]:
     """Half of the bytes read and half written: only their sum matters."""
-    elements = int(shape["total_bytes"]) // execution.stream_bytes
+    elements = _number(shape["total_bytes"]) // execution.stream_bytes
     read = elements // 2
     return (("", elementwise(kind, 1, read, elements - read, execution), 1),)
 
 
-def _all_reduce(kind: str, shape: Shape, execution: Execution) -> tuple[Counted, ...]:
+def _collective(kind: str, shape: Shape, execution: Execution) -> tuple[Counted, ...]:
     if int(shape.get("nodes") or 1) > 1:
         raise NoModelError("no model of collectives over several nodes yet", where=kind)
     ranks = replace(execution, layout=Layout(tp=int(shape["ranks"])))
-    elements = int(shape["message_bytes"]) // execution.stream_bytes
+    elements = _number(shape["message_bytes"]) // execution.stream_bytes
     return (("", all_reduce(kind, 1, elements, ranks), 1),)
 
 
@@ -239,9 +282,15 @@ _KINDS: dict[str, Callable[[str, Shape, Execution], tuple[Counted, ...]]] = {
     "state_space_decode": _state_space,
     "short_convolution_prefill": _state_space,
     "short_convolution_decode": _state_space,
+    "state_space_verify": _state_space,
+    "short_convolution_verify": _state_space,
     "elementwise": _elementwise,
     "memory_copy": _moved,
-    "all_reduce": _all_reduce,
+    "all_reduce": _collective,
+    "all_gather": _collective,
+    "reduce_scatter": _collective,
+    "all_to_all": _collective,
+    "send_recv": _collective,
 }
 
 
@@ -279,10 +328,8 @@ def operations_of(kind: str, shape: Shape, execution: Execution) -> tuple[Counte
     """
     if kind not in _KINDS:
         raise NoModelError("no model of this kind yet", where=kind)
-    try:
+    with reading(kind, shape):
         found = _KINDS[kind](kind, shape, execution)
-    except (KeyError, ValueError, TypeError) as error:
-        raise ScenarioError(f"unusable shape ({error})", where=kind, got=dict(shape)) from error
     if not found:
         raise NoModelError("no model of this kind yet", where=kind)
     return found

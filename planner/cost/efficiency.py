@@ -1,0 +1,182 @@
+r"""Seconds of operations as measured kernels take them, with a band.
+
+.. math::
+    t = \Big(l\,t_0 + \big((c/e_c)^p + (b/e_m)^p\big)^{1/p} + q/e_m\Big)
+        \exp\Big(\sum_{levels} \sum_{axes} f(x)\Big)
+
+with ``c`` and ``b`` the times at peak rate and bandwidth, ``l`` launches, ``q`` the time at
+bandwidth of quantising activations, and ``f`` the correction curves of a calibration profile.
+Never less than the floor: compute at peak, bytes at the bandwidth of the memory they come from.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from planner.cost.calibration import IMPLEMENTATION, Calibration
+from planner.cost.correction import Correction
+from planner.cost.kinship import family, stand_in
+from planner.cost.peaks import Peaks, Placed, axes_of, base_s, peaks_of, place_rows
+from planner.cost.work import Columns, Work, codes_of
+from planner.hardware import Device
+
+BOUNDS = ("compute", "memory", "communication", "overhead")
+_MICRO = 1e6
+_OVERHEAD_SHARE = 0.25
+_CELLS = frozenset({"dtype", "kv_dtype", "routing", "variant", "ranks", *IMPLEMENTATION})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Times:
+    """Predicted times of rows.
+
+    Parameters
+    ----------
+    time_s, p10_s, p90_s, floor_s : numpy.ndarray
+        Typical time, its band and its floor; NaN where a row has a reason. [s]
+    bound : numpy.ndarray
+        What a row waits for: one of :data:`BOUNDS`.
+    reason : numpy.ndarray
+        Why a row has no time; empty where it has.
+    """
+
+    time_s: np.ndarray
+    p10_s: np.ndarray
+    p90_s: np.ndarray
+    floor_s: np.ndarray
+    bound: np.ndarray
+    reason: np.ndarray
+
+
+def cells_of(kind: str, columns: Columns, placed: Placed) -> dict[str, np.ndarray]:
+    """Return the columns by which levels tell groups apart.
+
+    Parameters
+    ----------
+    kind : str
+        Kind of operation.
+    columns : mapping
+        What the table has.
+    placed : Placed
+        The devices of the rows.
+
+    Returns
+    -------
+    dict
+        Text per row; ``device`` is the measured one that speaks for the row's, empty where none
+        does.
+    """
+    cells = {
+        name: column if column.dtype == object else _whole(column)
+        for name, column in columns.items()
+        if name in _CELLS
+    }
+    kin = [stand_in(device, placed.measured) for device in placed.devices]
+    labels = {
+        "device": [found.id if found else "" for found in kin],
+        "family": [family(found) if found else "" for found in kin],
+    }
+    for name, texts in labels.items():
+        cells[name] = np.array(texts, object)[placed.codes]
+    cells["kind"] = np.full(len(placed.codes), kind, object)
+    return cells
+
+
+def _whole(column: np.ndarray) -> np.ndarray:
+    return np.array([f"{value:.0f}" for value in column], object)
+
+
+def operation_times(
+    kind: str,
+    columns: Columns,
+    devices: Mapping[str, Device],
+    profile: Calibration,
+    work: Work | None = None,
+) -> Times:
+    """Return the times of many operations of one kind.
+
+    Parameters
+    ----------
+    kind : str
+        A kind that the profile speaks for.
+    columns : mapping
+        ``device`` (text), ``dtype``, the kind's shape columns and, where known, ``kv_dtype``,
+        ``routing``, ``backend``, ``version`` and ``kernel``; without the last three the profile's
+        most measured implementation is meant.
+    devices : mapping
+        Device by the name it has in the column.
+    profile : Calibration
+        Such as ``load_calibrations()[kind]``.
+    work : Work, optional
+        FLOP and bytes of the rows; counted from the columns without it.
+
+    Returns
+    -------
+    Times
+        Never below the floor. A device nobody measured takes the curves of its next of kin with
+        its own spec sheet, and a wider band.
+
+    Examples
+    --------
+    >>> from planner.cost.calibration import load_calibrations
+    >>> from planner.hardware import load_device
+    >>> sizes = {name: np.array([4096.0]) for name in ("m", "n", "k")}
+    >>> text = {"device": np.array(["h100-sxm"], object), "dtype": np.array(["bf16"], object)}
+    >>> devices, profile = {"h100-sxm": load_device("h100-sxm")}, load_calibrations()["gemm"]
+    >>> times = operation_times("gemm", {**sizes, **text}, devices, profile)
+    >>> times.bound[0], bool(times.floor_s < times.p10_s < times.time_s < times.p90_s)
+    ('compute', True)
+    """
+    placed = place_rows(columns, devices, profile.measured)
+    peaks = peaks_of(kind, columns, placed, work)
+    cells = cells_of(kind, columns, placed)
+    reason = peaks.reason.copy()
+    reason[(cells["device"] == "") & (reason == "")] = "its vendor has no calibration profile"
+    base = base_s(peaks, profile.rooflines[kind])
+    known = np.flatnonzero(reason == "")
+    time_s = np.full(len(base), np.nan)
+    axes = {name: values[known] for name, values in axes_of(peaks, base).items()}
+    chosen = {name: values[known] for name, values in cells.items()}
+    if len(known):
+        ratio = np.exp(_correction(profile).log_ratio(axes, chosen))
+        time_s[known] = np.maximum(base[known] * ratio, peaks.floor_s[known])
+    low, high = _band(profile, time_s, cells, cells["device"] == columns["device"])
+    return Times(
+        time_s=time_s,
+        p10_s=np.maximum(time_s * np.exp(np.minimum(low, 0.0)), np.minimum(peaks.floor_s, time_s)),
+        p90_s=time_s * np.exp(np.maximum(high, 0.0)),
+        floor_s=peaks.floor_s,
+        bound=_bound(peaks, time_s),
+        reason=reason,
+    )
+
+
+@functools.lru_cache(maxsize=32)
+def _correction(profile: Calibration) -> Correction:
+    """The profile's curves, made ready once."""
+    return Correction(profile)
+
+
+def _band(
+    profile: Calibration, time_s: np.ndarray, cells: Mapping[str, np.ndarray], measured: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Logarithmic deviations p10 and p90 of rows."""
+    bands, rows = profile.bands, len(time_s)
+    empty = np.full(rows, "", object)
+    codes, found = codes_of([cells.get(name, empty) for name in bands.by], rows)
+    spread = np.array([bands.spread_of(key) for key in found])[codes]
+    place = np.searchsorted(bands.edges, np.log2(time_s * _MICRO))
+    low = np.where(measured, np.array(bands.p10)[place] * spread, bands.unmeasured[0])
+    high = np.where(measured, np.array(bands.p90)[place] * spread, bands.unmeasured[1])
+    return low, high
+
+
+def _bound(peaks: Peaks, time_s: np.ndarray) -> np.ndarray:
+    """The slowest resource at peak; overhead where all of them leave three quarters unexplained."""
+    resources = [peaks.compute_s, peaks.memory_s, peaks.link_s, time_s * _OVERHEAD_SHARE]
+    slowest = np.argmax(np.nan_to_num(np.stack(resources)), axis=0)
+    return np.asarray(np.array(BOUNDS, object)[slowest])

@@ -1,0 +1,326 @@
+"""Tables of operations as CSV: read into columns, predicted, written back with their times."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from planner.cost.calibration import load_calibrations, place_of_row
+from planner.cost.efficiency import Times, operation_times
+from planner.cost.work import OPTIONAL_COLUMNS, SHAPE_COLUMNS, TEXT_COLUMNS, Columns, codes_of
+from planner.errors import PlannerError, ScenarioError, printable
+from planner.hardware import Device, load_device
+
+PREDICTED = ("predicted_s", "predicted_p10_s", "predicted_p90_s", "bound")
+_TEXT = ("device", "dtype", "kv_dtype", "routing", "backend", "version", "kernel")
+_MOST_BYTES = 2 * 1024**3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationTable:
+    """A table of operations, as text.
+
+    Parameters
+    ----------
+    name : str
+        The file, for errors.
+    header : tuple of str
+        Names of the columns.
+    cells : tuple of tuple of str
+        One tuple per column.
+    """
+
+    name: str
+    header: tuple[str, ...]
+    cells: tuple[tuple[str, ...], ...]
+
+    @property
+    def rows(self) -> int:
+        """How many operations it has. [1]."""
+        return len(self.cells[0]) if self.cells else 0
+
+    def text(self, column: str) -> np.ndarray:
+        """Return a column as it is written.
+
+        Parameters
+        ----------
+        column : str
+            Its name.
+
+        Returns
+        -------
+        numpy.ndarray
+            Text; empty cells where there is no such column.
+        """
+        if column not in self.header:
+            return np.full(self.rows, "", object)
+        found = np.empty(self.rows, object)
+        found[:] = self.cells[self.header.index(column)]
+        return found
+
+    def numbers(self, column: str, rows: np.ndarray) -> np.ndarray:
+        """Return a column as numbers.
+
+        Parameters
+        ----------
+        column : str
+            Its name.
+        rows : numpy.ndarray
+            Which rows. [1]
+
+        Returns
+        -------
+        numpy.ndarray
+            NaN for an empty cell.
+
+        Raises
+        ------
+        ScenarioError
+            A cell holds neither a number nor nothing.
+        """
+        written = self.text(column)[rows]
+        try:
+            return np.array([cell or "nan" for cell in written], dtype=float)
+        except ValueError:
+            row = next(i for i, cell in enumerate(written) if not _is_number(cell))
+            raise self._error("not a number", int(rows[row]), column, written[row]) from None
+
+    def columns_of(self, kind: str, rows: np.ndarray) -> Columns:
+        """Return what the rows of one kind need for a prediction.
+
+        Parameters
+        ----------
+        kind : str
+            Their kind.
+        rows : numpy.ndarray
+            Which rows. [1]
+
+        Returns
+        -------
+        mapping
+            Text and numbers by column.
+
+        Raises
+        ------
+        ScenarioError
+            A column is missing, or a cell empty, negative or no number.
+        """
+        columns = {name: self.text(name)[rows] for name in _TEXT if name in self.header}
+        for name in (name for part in SHAPE_COLUMNS[kind] for name in part):
+            if name in TEXT_COLUMNS:
+                columns[name] = self.text(name)[rows]
+                continue
+            if name not in self.header and name not in OPTIONAL_COLUMNS:
+                raise ScenarioError(
+                    f"rows of kind {kind} need this column", where=f"{self.name}: {name}"
+                )
+            if name in self.header:
+                columns[name] = self._sizes(name, rows)
+        return columns
+
+    def _sizes(self, name: str, rows: np.ndarray) -> np.ndarray:
+        """A column of sizes: whole, none negative, and only the optional ones left empty."""
+        sizes = self.numbers(name, rows)
+        least = 0 if name == "cached_tokens" else 1
+        wrong = (sizes < least) | (sizes != np.floor(sizes)) | np.isinf(sizes)
+        wrong = np.where(np.isnan(sizes), name not in OPTIONAL_COLUMNS, wrong)
+        if wrong.any():
+            row = int(rows[np.argmax(wrong)])
+            cell = self.text(name)[row]
+            raise self._error(f"not a whole number of at least {least}", row, name, cell)
+        return sizes
+
+    def _error(self, what: str, row: int, column: str, cell: str) -> ScenarioError:
+        return ScenarioError(what, where=f"{self.name}: line {row + 2}, column {column}", got=cell)
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell or "nan")
+    except ValueError:
+        return False
+    return True
+
+
+def read_operation_table(path: Path) -> OperationTable:
+    """Read a table of operations.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A CSV file with a header.
+
+    Returns
+    -------
+    OperationTable
+        Its text.
+
+    Raises
+    ------
+    ScenarioError
+        It cannot be read, has no rows, or a line has too few or too many cells.
+    """
+    name = printable(path.name)
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise ScenarioError("too large for a table", where=name)
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            lines = list(csv.reader(stream))
+    except (OSError, UnicodeDecodeError, csv.Error, ValueError) as error:
+        raise ScenarioError(f"cannot be read ({str(error)[:120]})", where=name) from error
+    lines = [line for line in lines if line]
+    if len(lines) < 2:
+        raise ScenarioError("no operations in the table", where=name)
+    header, body = tuple(lines[0]), lines[1:]
+    for missing in {"kind", "dtype"} - set(header):
+        raise ScenarioError("the column is missing", where=f"{name}: {missing}")
+    for number, line in enumerate(body, start=2):
+        if len(line) != len(header):
+            raise ScenarioError(
+                f"{len(line)} cells, the header has {len(header)}", where=f"{name}: line {number}"
+            )
+    return OperationTable(name=name, header=header, cells=tuple(zip(*body, strict=True)))
+
+
+def predict_table(table: OperationTable, device: str | None = None) -> Times:
+    """Return the times of every operation of a table.
+
+    Parameters
+    ----------
+    table : OperationTable
+        The table.
+    device : str, optional
+        Where rows without a device run.
+
+    Returns
+    -------
+    Times
+        A row that cannot be predicted has its reason, and no figures.
+
+    Raises
+    ------
+    ScenarioError
+        A cell is unusable, or a row names no device and none was given.
+    """
+    rows = table.rows
+    figures = {name: np.full(rows, np.nan) for name in ("time_s", "p10_s", "p90_s", "floor_s")}
+    texts = {"bound": np.full(rows, "", object), "reason": np.full(rows, "", object)}
+    names = _device_names(table, device)
+    devices, unknown = _devices(names)
+    texts["reason"][:] = [unknown.get(name, "") for name in names]
+    profiles = load_calibrations()
+    codes, kinds = codes_of([table.text("kind")], rows)
+    for code, (kind,) in enumerate(kinds):
+        if kind not in profiles:
+            texts["reason"][codes == code] = f"no calibration profile for operations of kind {kind}"
+            continue
+        chosen = np.flatnonzero((codes == code) & (texts["reason"] == ""))
+        if not len(chosen):
+            continue
+        columns = {**table.columns_of(kind, chosen), "device": names[chosen]}
+        found = operation_times(kind, columns, devices, profiles[kind])
+        for name, target in (figures | texts).items():
+            target[chosen] = getattr(found, name)
+    return Times(**figures, **texts)
+
+
+def fitted_rows(table: OperationTable) -> np.ndarray:
+    """Return which rows the shipped profiles were fitted on.
+
+    Parameters
+    ----------
+    table : OperationTable
+        A table of measurements.
+
+    Returns
+    -------
+    numpy.ndarray
+        True where a row's error says nothing.
+    """
+    profiles = load_calibrations()
+    places = np.array([place_of_row(line) for line in zip(*table.cells, strict=True)])
+    fitted = np.zeros(table.rows, dtype=bool)
+    sources, kinds = table.text("source"), table.text("kind")
+    for kind in set(kinds) & set(profiles):
+        split = profiles[kind].split
+        fitted |= (kinds == kind) & np.isin(sources, split.origins) & (places < split.fitted_below)
+    return fitted
+
+
+def _device_names(table: OperationTable, device: str | None) -> np.ndarray:
+    names = table.text("device")
+    empty = names == ""
+    if empty.any() and device is None:
+        raise ScenarioError(
+            "a row without a device",
+            where=f"{table.name}: line {int(np.argmax(empty)) + 2}, column device",
+            fix="Name the device with -d.",
+        )
+    names[empty] = device
+    return names
+
+
+def _devices(names: np.ndarray) -> tuple[dict[str, Device], dict[str, str]]:
+    """Devices by name, and why a name is none."""
+    devices: dict[str, Device] = {}
+    unknown: dict[str, str] = {}
+    for name in dict.fromkeys(names):
+        try:
+            devices[name] = load_device(name)
+        except PlannerError as error:
+            unknown[name] = str(error)
+    return devices, unknown
+
+
+def table_text(table: OperationTable, times: Times) -> str:
+    """Return a table with its predictions, as CSV.
+
+    Parameters
+    ----------
+    table : OperationTable
+        The table.
+    times : Times
+        Of its rows.
+
+    Returns
+    -------
+    str
+        The columns of the table, then :data:`PREDICTED`; cells of a row without a time are empty.
+    """
+    kept = [at for at, name in enumerate(table.header) if name not in PREDICTED]
+    columns: list[Sequence[str]] = [table.cells[at] for at in kept]
+    columns += [_written(values) for values in (times.time_s, times.p10_s, times.p90_s)]
+    columns.append([b if r == "" else "" for b, r in zip(times.bound, times.reason, strict=True)])
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow([*(table.header[at] for at in kept), *PREDICTED])
+    writer.writerows(zip(*columns, strict=True))
+    return stream.getvalue()
+
+
+def _written(seconds: np.ndarray) -> list[str]:
+    return ["" if value != value else f"{value:.5g}" for value in seconds.tolist()]
+
+
+def reasons_of(times: Times) -> Iterator[tuple[str, int, int]]:
+    """Return why rows have no time, one entry per reason.
+
+    Parameters
+    ----------
+    times : Times
+        Of a table's rows.
+
+    Returns
+    -------
+    iterator of tuple
+        Reason, rows, and the line of the first one.
+    """
+    lacking = times.reason[times.reason != ""]
+    for reason in dict.fromkeys(lacking):
+        rows = np.flatnonzero(times.reason == reason)
+        yield str(reason), len(rows), int(rows[0]) + 2

@@ -1,0 +1,1 @@
+"""From the time of a step to a service: workloads, capacity, simulation, search, cost."""
