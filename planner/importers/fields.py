@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import NoReturn
 
@@ -11,6 +12,10 @@ _MOST_LISTED = 12
 _NAME_CHARACTERS = 80
 _TOKEN_IDS = ("_token_id", "_token_ids", "_token_index")
 MISSING = object()
+_SIZE = re.compile(
+    r"(^|_)(num|n|heads?|layers?|sizes?|dims?|experts?|rank|width|hidden|slots?|channels?|blocks?)(_|$)"
+)
+"""Names of counts and widths."""
 
 
 class Fields:
@@ -342,10 +347,11 @@ class Fields:
         return own + inner
 
     def refuse_unread(self, harmless: frozenset[str]) -> None:
-        """Raise if a section is left that nobody read, and leave a note about other fields.
+        """Raise if a section or a size is left that nobody read, and note other fields.
 
-        A section describes a part of the network. A single value that a family does not know is
-        mostly a leftover; a warning names it. A null says nothing.
+        A section describes a part of the network, a whole number under a name of a size measures
+        one. Any other value that a family does not know is mostly a leftover; a warning names it.
+        A null says nothing.
 
         Parameters
         ----------
@@ -355,10 +361,10 @@ class Fields:
         Raises
         ------
         UnsupportedConfigError
-            Names the sections.
+            Names the sections and sizes.
         """
         left = [(name, value) for name, value in self._left(harmless) if value is not None]
-        refused = [name for name, value in left if _describes(value)]
+        refused = [name for name, value in left if _describes(value) or _measures(name, value)]
         if refused:
             raise UnsupportedConfigError(
                 f"not understood and may change bytes or FLOP: {_listed(refused)}",
@@ -377,6 +383,12 @@ def _describes(value: object) -> bool:
     """Return whether a value is an object of fields, or a list that holds one."""
     items = value if isinstance(value, list) else [value]
     return any(isinstance(item, Mapping) and bool(item) for item in items)
+
+
+def _measures(name: str, value: object) -> bool:
+    """Return whether a value is more than one of something that a network is made of."""
+    several = isinstance(value, int) and not isinstance(value, bool) and value > 1
+    return several and _SIZE.search(name.rpartition(".")[2]) is not None
 
 
 def _listed(names: list[str]) -> str:

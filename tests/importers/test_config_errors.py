@@ -74,6 +74,14 @@ def test_a_field_nobody_reviewed_is_named_in_a_warning(
     assert "new_idea" in warning
 
 
+@pytest.mark.parametrize(
+    "field", ["memory_slots", "num_memories", "side_dim", "second_hidden_size"]
+)
+def test_a_size_nobody_reviewed_is_refused(llama: dict[str, Any], field: str) -> None:
+    assert field in refuse({**llama, field: 2}, UnsupportedConfigError)
+    assert field in import_config({**llama, field: 1}, where="config.json").warnings[-1]
+
+
 def test_a_null_says_nothing(llama: dict[str, Any]) -> None:
     assert not import_config({**llama, "new_idea": None}, where="config.json").warnings
 

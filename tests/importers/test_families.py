@@ -227,8 +227,11 @@ def test_a_missing_text_section_is_named() -> None:
 
 
 def test_an_unknown_field_of_a_section_is_named() -> None:
-    text = {**BY_NAME["gemma-3-27b"]["text_config"], "num_shared_things": 4}
-    assert "text_config.num_shared_things" in load("gemma-3-27b", text_config=text).warnings[-1]
+    text = BY_NAME["gemma-3-27b"]["text_config"]
+    odd = {**text, "shares_things": True}
+    assert "text_config.shares_things" in load("gemma-3-27b", text_config=odd).warnings[-1]
+    with pytest.raises(UnsupportedConfigError, match=r"text_config\.num_shared_things"):
+        load("gemma-3-27b", text_config={**text, "num_shared_things": 4})
 
 
 # --- the registry ---

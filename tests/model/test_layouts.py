@@ -154,6 +154,8 @@ def test_more_ranks_never_hold_more_each(name: str, tp: int, pp: int, times: int
         check_layout(model, many)
     except LayoutError:
         return
+    if any(section.beyond == "copy" and section.units % many.tp for _, section in model.sections):
+        return  # A tower that ranks do not divide is on every rank, as its sections say.
     for stage in pipeline_stages(model, few.pp):
         sizes = [stage.weights_bytes(half(), layout=layout) for layout in (few, many)]
         assert sizes[1] <= sizes[0]
