@@ -31,4 +31,10 @@ def read_hunyuan(config: Config) -> Architecture:
     config.require("use_cla", False)
     config.ignore("cla_share_factor", "norm_type", "use_rotary_pos_emb", *OTHER_TASKS)
     bias = config.flag("attention_bias", False)
-    return read_dense_decoder(config, qkv_bias=bias, output_bias=bias, qk_norm="head")
+    return read_dense_decoder(
+        config,
+        head_dim=config.optional_size("attention_head_dim"),
+        qkv_bias=bias,
+        output_bias=bias,
+        qk_norm="head",
+    )

@@ -137,6 +137,7 @@ def read_qwen25(config: Config) -> Stack:
         A figure is missing or unusable.
     """
     hidden, out = config.size("hidden_size"), config.size("out_hidden_size")
+    config.ignore("embed_dim", "spatial_patch_size", "tokens_per_second", "init_std")
     norm = Norm(kind="rms_norm", width=hidden)
     depth = _depth(config)
     full = config.entries("fullatt_block_indexes") or ()
