@@ -1,8 +1,8 @@
 """Fit the calibration profiles to tables of measured operations.
 
 Usage: ``python scripts/fit_efficiency.py FOLDER [PROFILE ...]``, where FOLDER holds the tables.
-Needs SciPy: ``pip install -e '.[fit]'``. Four rows of five are fitted, by a hash of the row; errors are
-of the fifth.
+Needs SciPy: ``pip install -e '.[fit]'``. Four rows of five are fitted, by a hash of the row; errors
+are of the fifth.
 """
 
 from __future__ import annotations
