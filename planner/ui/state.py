@@ -294,7 +294,7 @@ def share_query(values: Mapping[str, str]) -> str:
     """
     kept = {}
     for key, field in FIELDS.items():
-        value = values.get(key, "").strip() or AUTO
+        value = values.get(key, field.default).strip() or AUTO
         if key == "d":
             value = first_word(value)
         if key == "cfg" and values.get("m") != UPLOADED:
