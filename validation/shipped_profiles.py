@@ -14,7 +14,9 @@ _TEXT = """## Shipped calibration profiles
 
 Fitted by `scripts/fit_efficiency.py` to published tables of measured kernels; the profiles in
 `hardware_specs/calibration/` name their sources. Four rows of five were fitted, chosen by a hash of
-the row; what stands here are the errors on the fifth. *Datasheet* is every operation at peak rate
+the row; what stands here are the errors on the fifth. That fifth was never fitted, but which
+curves a profile has was chosen while looking at its errors, so they are somewhat better than those
+to expect on rows that nobody has seen. *Datasheet* is every operation at peak rate
 and bandwidth; *constant* divides that by the median share that fitted rows of the same kind,
 format and device reach; *calibrated* is what plans use. *In band* is the share of rows between p10
 and p90; 80 % is aimed at. Figures of several groups are means weighted by rows."""
