@@ -21,7 +21,7 @@ from planner.serving.stability import (
     leaders,
     sensitivity,
 )
-from planner.trials import Trial, try_in_order
+from planner.trials import MOST_TRIALS, Trial, try_in_order
 from planner.version import SCHEMA_VERSION, __version__
 
 ASSUMPTIONS = (
@@ -146,7 +146,9 @@ class Fleet:
             for each in self.unmet()
         ]
         why = "; ".join(missed) or "the load exceeds what the fleet bears"
-        return f"Nothing meets the objectives. {why} (Tried: {fleet.rstrip(',')}.)"
+        cut = len(self.trials) == MOST_TRIALS
+        tried = f"None of the {MOST_TRIALS} cheapest that were simulated" if cut else "Nothing"
+        return f"{tried} meets the objectives. {why} (Nearest: {fleet.rstrip(',')}.)"
 
     def row(self, place: int) -> dict[str, Any]:
         """Return one candidate as plain data.

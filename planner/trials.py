@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from planner.service import Service
 from planner.serving.objectives import MEETS
 from planner.serving.outcome import Outcome
 
-MOST_TRIALS = 24
+MOST_TRIALS = 48
+SETTINGS_OF_A_FLEET = 2
+"""Engine settings tried of one layout on so many devices: others of them hardly differ."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +41,8 @@ class Trial:
 def try_in_order(service: Service, *, requests: int, seed: int) -> tuple[Trial, ...]:
     """Simulate candidates in the order of cost, until one holds.
 
-    Where a replica with some settings fails at its part of the load, fewer of them are not tried.
+    Where a replica with some settings fails at its part of the load, fewer of them are not tried;
+    nor are more than two settings of one fleet, so that the next larger one has its turn.
 
     Parameters
     ----------
@@ -52,11 +56,12 @@ def try_in_order(service: Service, *, requests: int, seed: int) -> tuple[Trial, 
     Returns
     -------
     tuple of Trial
-        At most 24; the last one holds, or none does.
+        At most 48; the last one holds, or none does.
     """
     candidates = service.candidates
     found: list[Trial] = []
     failed: dict[tuple[int, int, int], int] = {}
+    tries: Counter[tuple[int, int]] = Counter()
     for at in candidates.best_order():
         place = int(at)
         if candidates.reason[place] != MEETS or len(found) == MOST_TRIALS:
@@ -66,13 +71,15 @@ def try_in_order(service: Service, *, requests: int, seed: int) -> tuple[Trial, 
             int(candidates.max_num_seqs[place]),
             int(candidates.max_num_batched_tokens[place]),
         )
-        if failed.get(kind, 0) >= candidates.replicas[place]:
+        fleet = kind[0], int(candidates.replicas[place])
+        if failed.get(kind, 0) >= fleet[1] or tries[fleet] == SETTINGS_OF_A_FLEET:
             continue
+        tries[fleet] += 1
         trial = _trial(service, place, requests, seed)
         found.append(trial)
         if trial.holds:
             break
-        failed[kind] = int(candidates.replicas[place])
+        failed[kind] = fleet[1]
     return tuple(found)
 
 
