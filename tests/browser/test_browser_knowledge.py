@@ -66,5 +66,6 @@ def test_no_page_scrolls_sideways_on_a_phone(page: Page, app_url: str, name: str
     go(page, f"{app_url}/{name}")
     main = page.get_by_test_id("stMain")
     expect(main.locator("table, .js-plotly-plot").first).to_be_visible()
-    scroll, client = (main.evaluate(f"e => e.{side}Width") for side in ("scroll", "client"))
-    assert scroll <= client
+    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
+    narrow = "e => e.scrollWidth <= e.clientWidth"
+    page.wait_for_function(narrow, arg=main.element_handle(), timeout=10_000)

@@ -122,7 +122,7 @@ def test_a_share_link_restores_everything(page: Page, app_url: str) -> None:
     page.get_by_text("16,384 tokens in one step").first.wait_for()
     settle(page)
     sentence = page.locator(".st-key-verdict").inner_text()
-    page.get_by_role("button", name="Share").click()
+    page.get_by_role("button", name="Share", exact=True).click()
     link = page.get_by_test_id("stCode").inner_text().strip()
     assert link.startswith(f"{app_url}/?")
     page.keyboard.press("Escape")
@@ -149,7 +149,7 @@ def test_an_uploaded_configuration_travels_in_the_link(
     verdict_becomes(page, "tiny-llama")
     sentence = page.locator(".st-key-verdict").inner_text()
     page.keyboard.press("Escape")
-    page.get_by_role("button", name="Share").click()
+    page.get_by_role("button", name="Share", exact=True).click()
     link = page.get_by_test_id("stCode").inner_text().strip()
     assert len(parse_qs(urlsplit(link).query)["cfg"][0]) < 1000
     other = page.context.new_page()
