@@ -52,10 +52,10 @@ def test_hostile_json(tmp_path: Path, name: str) -> None:
     data, said = HOSTILE[name]
     path = tmp_path / "config.json"
     path.write_bytes(data)
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(SpecError) as caught:
         load_model(path)
-    assert time.perf_counter() - start < SECOND
+    assert time.process_time() - start < SECOND
     text = str(caught.value)
     assert said in text
     assert str(path) in text

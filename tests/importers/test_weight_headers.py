@@ -72,10 +72,10 @@ def put(folder: Path, data: bytes, config: dict[str, Any] | None = None) -> Path
 
 def refused(call: Callable[[], object], *, traced: bool = True) -> str:
     """The sentence of a typed error that came within a second and took little memory."""
-    begun = time.perf_counter()
+    begun = time.process_time()
     with pytest.raises(SpecError) as caught:
         call()
-    assert time.perf_counter() - begun < SECOND
+    assert time.process_time() - begun < SECOND
     if traced:
         tracemalloc.start()
         with pytest.raises(SpecError):
@@ -327,9 +327,9 @@ def test_a_file_in_parts(tmp_path: Path) -> None:
 
 def test_large_tokenizers_are_passed_over_quickly() -> None:
     data, _ = small_gguf(tokens=300_000)
-    begun = time.perf_counter()
+    begun = time.process_time()
     found = gguf_from_bytes(data, "large.gguf")
-    assert time.perf_counter() - begun < SECOND
+    assert time.process_time() - begun < SECOND
     assert "tokenizer.ggml.tokens" not in found.metadata
 
 
