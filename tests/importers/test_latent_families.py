@@ -371,7 +371,6 @@ SHARED_NORMS = {"muse_spark": 62 * 4096 * (256 - 8) // 256}
 """The index scales a norm behind the experts by their share, though every token passes it."""
 
 
-
 @pytest.fixture(scope="module")
 def configurations(shared_data: Path) -> list[dict[str, Any]]:
     folder = shared_data / "hf_configs"

@@ -24,6 +24,7 @@ POSITIONS_BEFORE_THE_FIRST = {
     "reconstructed/allenai__longformer-base-4096.json": "two rows of 4,098 are for padding",
 }
 KEPT_WHOLE = frozenset(["gpt_neo"])
+"""The reference keeps keys that windows of these models never see again."""
 
 
 @pytest.fixture(scope="module")
