@@ -16,7 +16,7 @@ from validation.record import Record, load_record
 pytestmark = [pytest.mark.oracle, pytest.mark.slow, pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).resolve().parents[2]
-MINUTES = 3
+MINUTES = 2
 # What other programs do to a shared machine must not fail the test; a factor would.
 TOLERANCE = 1.0
 
