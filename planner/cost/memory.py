@@ -8,7 +8,8 @@ from functools import reduce
 from planner.arrays import Numeric, where
 from planner.cost.activations import ActivationPeak
 from planner.cost.memory_terms import explain_cache, explain_weights
-from planner.cost.stage_memory import MemoryUse, StageMemory
+from planner.cost.memory_use import MemoryUse
+from planner.cost.stage_memory import StageMemory
 from planner.explanation import Explanation
 from planner.hardware import Runtime
 from planner.model import Execution, Layout, Model

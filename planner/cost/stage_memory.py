@@ -16,6 +16,7 @@ from planner.cost.memory_terms import (
     explain_weights,
     less,
 )
+from planner.cost.memory_use import MemoryUse
 from planner.explanation import Explanation, Term
 from planner.hardware import Runtime
 from planner.model import Execution, Layout, Model
@@ -23,35 +24,6 @@ from planner.model.cache import Cache
 from planner.model.streaming import layers_bytes
 from planner.model.token_ranks import is_shared
 from planner.units import format_bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MemoryUse:
-    """Where the bytes of one rank go; every field may be an array.
-
-    What is offloaded lives elsewhere and is no part of the total.
-    """
-
-    weights_bytes: int
-    cache_bytes: Numeric
-    activations_bytes: Numeric
-    runtime_bytes: int
-    graphs_bytes: int = 0
-    reserve_bytes: Numeric = 0
-    offloaded_weights_bytes: int = 0
-    offloaded_cache_bytes: Numeric = 0
-
-    @property
-    def total_bytes(self) -> Numeric:
-        """Sum of all parts. [bytes]."""
-        return (
-            self.weights_bytes
-            + self.cache_bytes
-            + self.activations_bytes
-            + self.runtime_bytes
-            + self.graphs_bytes
-            + self.reserve_bytes
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -291,19 +263,8 @@ class StageMemory:
         dict
             Bytes of one device, and how many such devices there are.
         """
-        use, layout = self.use(context, sequences), self.layout
-        return {
-            "first_layer": self.model.first_layer,
-            "layers": len(self.model.layers),
-            "embedding": self.model.first,
-            "head": self.model.last,
-            "devices": self.stages * layout.devices // layout.pp,
-            "weights_bytes": use.weights_bytes,
-            "cache_bytes": int(use.cache_bytes),
-            "activations_bytes": int(use.activations_bytes),
-            "runtime_bytes": use.runtime_bytes,
-            "total_bytes": int(use.total_bytes),
-        }
+        devices = self.stages * self.layout.devices // self.layout.pp
+        return self.use(context, sequences).on_stage(self.model, devices)
 
     def explain(self, figure: str, context: int, sequences: int) -> Explanation:
         """Return how a figure of the fullest rank came about.

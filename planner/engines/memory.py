@@ -114,21 +114,8 @@ class EngineMemory:
         list of dict
             Bytes of one device, and how many such devices there are.
         """
-        use, stage = self.use(context, sequences), self._stage
-        return [
-            {
-                "first_layer": stage.first_layer,
-                "layers": len(stage.layers),
-                "embedding": stage.first,
-                "head": stage.last,
-                "devices": self.layout.devices // self.layout.pp,
-                "weights_bytes": use.weights_bytes,
-                "cache_bytes": int(use.cache_bytes),
-                "activations_bytes": int(use.activations_bytes),
-                "runtime_bytes": use.runtime_bytes,
-                "total_bytes": int(use.total_bytes),
-            }
-        ]
+        devices = self.layout.devices // self.layout.pp
+        return [self.use(context, sequences).on_stage(self._stage, devices)]
 
     @property
     def _stage(self) -> Model:
