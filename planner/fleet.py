@@ -11,7 +11,7 @@ import numpy as np
 from planner.service import Service
 from planner.serving.capacity import ReplicaCapacity
 from planner.serving.economics import energy, token_cost
-from planner.serving.launch import Launch
+from planner.serving.launch import VERIFIED, Launch
 from planner.serving.objectives import MEETS, REASONS
 from planner.serving.search import best_of_each
 from planner.serving.stability import (
@@ -180,6 +180,7 @@ class Fleet:
             "concurrency": float(candidates.concurrency[place]),
             "reason": REASONS[int(candidates.reason[place])],
             "miss_fraction": _plain(candidates.miss[place]),
+            "closed_form_valid": not bool(candidates.doubtful[place]),
         }
 
     def alternatives(self, most: int = 12) -> list[dict[str, Any]]:
@@ -235,6 +236,10 @@ class Fleet:
         return Launch(
             model=model.hf_id or model.id,
             tp=row["tp"],
+            pp=row["pp"],
+            cp=row["cp"],
+            ep=row["ep"] or 1,
+            attention_dp=row["attention_dp"],
             max_num_seqs=row["max_num_seqs"],
             max_num_batched_tokens=row["max_num_batched_tokens"],
             max_model_len=self.service.shape.longest_tokens,
@@ -332,6 +337,8 @@ class Fleet:
             "simulation": None if trial is None else trial.outcome.to_dict(),
             "alternatives": self.alternatives(),
             "launch": self.launch().commands(),
+            "launch_verified": dict(VERIFIED),
+            "launch_left_out": self.launch().left_out(),
             "rejected": [asdict(each) for each in service.rejected],
             "economics": self.economics(pue=pue),
             "sensitivity": [asdict(each) for each in self.sensitivity],

@@ -50,6 +50,8 @@ class ServiceQuestion:
         stages to choose from. [1]
     ep : tuple of int or None
         Expert-parallel sizes to choose from; None cuts experts as everything else. [1]
+    cp, attention_dp : tuple of int
+        Context-parallel sizes, and numbers of replicas that share experts, to choose from. [1]
     engine : EngineSettings or None
         The engine whose pool it is; caches are contiguous and nothing is set aside without one.
     confidence : {"floor", "p10", "p50", "p90"}
@@ -69,6 +71,8 @@ class ServiceQuestion:
     tp: tuple[int, ...] = ()
     pp: tuple[int, ...] = (1,)
     ep: tuple[int | None, ...] = (None,)
+    cp: tuple[int, ...] = (1,)
+    attention_dp: tuple[int, ...] = (1,)
     engine: EngineSettings | None = None
     confidence: Confidence = "p90"
     space: SettingsSpace = field(default_factory=SettingsSpace)
@@ -147,32 +151,31 @@ class Service:
     def _scenarios(self) -> Iterator[tuple[str, Scenario]]:
         question = self.question
         for hardware in question.hardware:
-            choices = product(
+            sizes = product(
                 question.tp or self._sizes(hardware),
                 question.pp,
                 question.ep,
-                question.weights,
-                question.kv_cache_dtype,
+                question.cp,
+                question.attention_dp,
             )
-            for tp, pp, ep, weights, cache in choices:
-                layout = [f"tp{tp}", f"pp{pp}" if pp > 1 else None, f"ep{ep}" if ep else None]
-                formats = [weights, cache and f"cache {cache}"]
-                yield (
-                    " ".join(filter(None, [hardware.id, *layout, *formats])),
-                    Scenario(
-                        model=question.model,
-                        hardware=replace(hardware, devices=tp * pp),
-                        tp=tp,
-                        pp=pp,
-                        dp=1,
-                        ep=ep,
-                        weights=weights,
-                        kv_cache_dtype=cache,
-                        context=max(self.shape.longest_tokens, 2),
-                        max_num_batched_tokens=max(question.space.max_num_batched_tokens),
-                        engine=self._engine(),
-                    ),
+            formats = tuple(product(question.weights, question.kv_cache_dtype))
+            for (tp, pp, ep, cp, ranks), (weights, cache) in product(sizes, formats):
+                scenario = Scenario(
+                    model=question.model,
+                    hardware=replace(hardware, devices=tp * pp * cp * ranks),
+                    tp=tp,
+                    pp=pp,
+                    dp=ranks,
+                    ep=ep,
+                    cp=cp,
+                    attention_dp=ranks,
+                    weights=weights,
+                    kv_cache_dtype=cache,
+                    context=max(self.shape.longest_tokens, 2),
+                    max_num_batched_tokens=max(question.space.max_num_batched_tokens),
+                    engine=self._engine(),
                 )
+                yield _name(scenario), scenario
 
     def _engine(self) -> EngineSettings | None:
         engine = self.question.engine
@@ -225,10 +228,13 @@ class Service:
                 "tp": scenario.tp,
                 "pp": scenario.pp,
                 "ep": scenario.ep,
+                "cp": scenario.cp,
+                "attention_dp": scenario.attention_dp,
                 "weights": scenario.weights,
                 "kv_cache_dtype": scenario.kv_cache_dtype,
             },
-            devices=scenario.hardware.devices,
+            devices=scenario.hardware.devices // deployment.layout.attention_dp,
+            group=deployment.layout.attention_dp,
             times=site.step_table(
                 max_batch=slots,
                 max_step_tokens=tokens,
@@ -318,6 +324,16 @@ class Service:
         return simulate(
             deployable.times, settings, part.draw(requests, seed=seed), runner=self.runner
         )
+
+
+def _name(scenario: Scenario) -> str:
+    """What a replica is called: its device, the sizes beyond one, and formats that are chosen."""
+    sizes = {"pp": scenario.pp, "cp": scenario.cp, "adp": scenario.attention_dp}
+    beyond = [f"{name}{size}" for name, size in sizes.items() if size and size > 1]
+    experts = f"ep{scenario.ep}" if scenario.ep else None
+    cache = scenario.kv_cache_dtype and f"cache {scenario.kv_cache_dtype}"
+    words = [scenario.hardware.id, f"tp{scenario.tp}", *beyond, experts, scenario.weights, cache]
+    return " ".join(filter(None, words))
 
 
 __all__ = ["Rejected", "Service", "ServiceQuestion"]

@@ -153,6 +153,8 @@ def _service(options: Options, workload: Any, runner: Any) -> Any:
         tp=_counts(options["tp"], "--tp"),
         pp=_counts(options["pp"], "--pp") or (1,),
         ep=_counts(options["ep"], "--ep") or (None,),
+        cp=_counts(options["cp"], "--cp") or (1,),
+        attention_dp=_counts(options["attention_dp"], "--attention-dp") or (1,),
         engine=EngineSettings(engine=options["engine"]) if options["engine"] else None,
         confidence=options["confidence"],
         space=space,

@@ -24,6 +24,11 @@ MODEL = (
     (("--tp",), {"multiple": True, "help": "Tensor-parallel ranks of a replica; likewise."}),
     (("--pp",), {"multiple": True, "help": "Pipeline stages of a replica; likewise."}),
     (("--ep",), {"multiple": True, "help": "Expert-parallel ranks; likewise."}),
+    (("--cp",), {"multiple": True, "help": "Context-parallel ranks; likewise."}),
+    (
+        ("--attention-dp",),
+        {"multiple": True, "help": "Replicas that share experts; likewise."},
+    ),
     (("--engine",), {"help": "Engine whose pool it is, such as vllm or vllm@0.33.0."}),
     (
         ("--confidence",),

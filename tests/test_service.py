@@ -220,3 +220,32 @@ def test_sweep_answers_a_grid(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "sweep", *arguments)
     assert code == 0
     assert [row["sequences"] for row in json.loads(out)["rows"]] == [1, 16, 1, 16]
+
+
+def test_context_and_data_parallel_attention_are_searched() -> None:
+    """Replicas that share experts come in whole groups; the optimum is that of trying all."""
+    found = service(
+        rate=8.0,
+        model=load_model("deepseek-v3"),
+        hardware=(load_hardware("8x-h200-sxm"),),
+        objectives=Objectives(ttft_s=3.0, tpot_s=0.1),
+        tp=(1, 8),
+        ep=(8,),
+        cp=(1, 2),
+        attention_dp=(1, 4, 8),
+    )
+    names = [each.id for each in found.deployables]
+    assert any("adp8" in name for name in names)
+    assert any("cp2" in name for name in names)
+    assert found.rejected
+    candidates, search = found.candidates, found.search
+    groups = np.array([each.group for each in found.deployables])[candidates.deployable]
+    assert (candidates.replicas % groups == 0).all()
+    costs = [
+        float(candidates.cost[place])
+        for place in range(len(candidates))
+        if int(found.question.objectives.judge(search.capacity_of(candidates, place, 8.0))[0])
+        == MEETS
+    ]
+    assert costs
+    assert candidates.cost[candidates.best_order()[0]] == min(costs)

@@ -18,6 +18,7 @@ from planner.serving.operating_curve import Arriving, OperatingCurve, between, o
 from planner.serving.paged_pool import CachePool
 from planner.serving.replica import ReplicaSettings
 from planner.serving.step_table import StepTable
+from planner.serving.validity import doubt
 
 IN_STEP_CV2 = 1e-3
 """Outputs more equal than this keep users in step: they end, and come again, together."""
@@ -45,6 +46,8 @@ class Capacity:
         Chance that the pool is too small at a random time, so that a sequence is put back. [1]
     occupancy_fraction : numeric
         Mean share of the pool that is taken. [1]
+    doubt : str or array of str
+        Why these figures are outside the validity of the closed form; empty where they are within.
     """
 
     concurrency: Numeric
@@ -59,6 +62,7 @@ class Capacity:
     wait_s: Numeric
     preemption: Numeric
     occupancy_fraction: Numeric
+    doubt: Numeric
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,6 +211,7 @@ class ReplicaCapacity:
             wait_s=np.where(over, np.inf, wait),
             tpot_s=np.where(over, self._full("tpot_s"), self.open.at("tpot_s", batch)),
             reading_s=np.where(over, self._full("reading_s"), self.open.at("reading_s", batch)),
+            open_arrivals=True,
         )
 
     def _entry_wait_s(self, batch: Numeric, rate_per_s: Numeric) -> Numeric:
@@ -258,6 +263,7 @@ class ReplicaCapacity:
             wait_s=waiting / rate,
             tpot_s=curve.at("tpot_s", batch),
             reading_s=curve.at("reading_s", batch),
+            open_arrivals=False,
         )
 
     def _capacity(
@@ -269,6 +275,7 @@ class ReplicaCapacity:
         wait_s: Numeric,
         tpot_s: Numeric,
         reading_s: Numeric,
+        open_arrivals: bool,
     ) -> Capacity:
         preemption, occupancy = self._pool_use(flight)
         return Capacity(
@@ -284,7 +291,21 @@ class ReplicaCapacity:
             wait_s=wait_s,
             preemption=preemption,
             occupancy_fraction=occupancy,
+            doubt=doubt(
+                self.shape,
+                max_num_batched_tokens=self.max_num_batched_tokens,
+                preemption=preemption if open_arrivals else self._crest(flight, preemption),
+                open_arrivals=open_arrivals,
+            ),
         )
+
+    def _crest(self, flight: Numeric, preemption: Numeric) -> Numeric:
+        """Chance of a full pool where users with equal outputs are in step: all end at once."""
+        if self.pool.blocks is None or self.shape.output_cv2 >= IN_STEP_CV2:
+            return preemption
+        whole = self.shape.prompt_tokens + self.shape.output_tokens
+        full = np.asarray(flight) * whole > self.pool.blocks * self.pool.block_tokens
+        return np.maximum(preemption, full)
 
     def _pool_use(self, flight: Numeric) -> tuple[Numeric, Numeric]:
         """Normal approximation to the sum of a Poisson number of independent caches."""

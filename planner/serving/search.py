@@ -18,10 +18,13 @@ from planner.serving.objectives import MEETS, Objectives
 from planner.serving.paged_pool import CachePool
 from planner.serving.runner import Runner
 from planner.serving.step_table import StepTable
+from planner.serving.validity import VALID
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 REPLICA_STEPS = 32
+NEAR_MISS = 0.5
+"""Relative excess up to which a doubtful closed form does not rule a deployment out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +39,8 @@ class Deployable:
         What it is: device, layout, formats.
     devices : int
         Of one replica. [1]
+    group : int
+        Replicas that share experts and are bought together. [1]
     times : StepTable
         Seconds of steps, at the confidence that is asked for.
     pool : CachePool
@@ -53,6 +58,7 @@ class Deployable:
     devices: int
     times: StepTable = field(repr=False)
     pool: CachePool
+    group: int = 1
     usd_per_device_h: float | None = None
     device_power_w: float | None = None
     notes: tuple[str, ...] = ()
@@ -112,6 +118,8 @@ class Candidates:
         How far the worst objective is missed, relative; 0 where all are met. [1]
     ttft_s, tpot_s, utilisation, concurrency : array
         Means of each replica. [s], [s], [1], [1]
+    doubtful : array of bool
+        Whether these means are outside the validity of the closed form.
     """
 
     deployable: Ints
@@ -126,6 +134,7 @@ class Candidates:
     tpot_s: Floats
     utilisation: Floats
     concurrency: Floats
+    doubtful: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return int(self.cost.size)
@@ -144,6 +153,19 @@ class Candidates:
         return np.lexsort(
             (np.arange(len(self)), self.utilisation, np.where(missed, self.miss, self.cost), missed)
         )
+
+    def trial_order(self) -> Ints:
+        """Return the places that a simulation may find good, the cheapest first.
+
+        Returns
+        -------
+        array of int
+            Those that meet objectives in closed form, and those near enough where it is outside
+            its validity.
+        """
+        near = self.doubtful & (self.miss <= NEAR_MISS)
+        order = np.lexsort((np.arange(len(self)), self.utilisation, self.cost))
+        return np.asarray(order[((self.reason == MEETS) | near)[order]])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,8 +253,9 @@ class Search:
         deployable = self.deployables[at]
         most = np.asarray(replica.most_rate_per_s) * self.objectives.most_utilisation
         fewest = np.maximum(np.ceil(rate / most - 1e-9), 1).astype(np.int64)
+        groups = -(-fewest // deployable.group)
         steps = np.arange(self.space.replica_steps, dtype=np.int64)
-        replicas = fewest + steps * -(-fewest // 16)
+        replicas = (groups + steps * -(-groups // 16)) * deployable.group
         found = replica.at_rate(rate / replicas, cv2=self.cv2)
         reason, miss = self.objectives.judge(found)
         shape = replicas.shape
@@ -248,6 +271,7 @@ class Search:
             "tpot_s": found.tpot_s,
             "utilisation": found.utilisation,
             "concurrency": found.concurrency,
+            "doubtful": np.not_equal(found.doubt, VALID),
         }
         return {name: np.broadcast_to(value, shape) for name, value in columns.items()}
 
