@@ -14,13 +14,15 @@ from typing import Any, NoReturn
 
 import click
 
-from planner.exits import BAD_INPUT, DOES_NOT_FIT, OK, run_group
+from planner.exits import BAD_INPUT, DOES_NOT_FIT, OBJECTIVE_NOT_MET, OK, run_group
 from planner.output import as_json as _json
 from planner.output import write_file as _write_file
 from planner.output import write_text as _write
 from planner.scenario_options import scenario_of as _scenario
 from planner.scenario_options import scenario_options as _scenario_options
 from planner.service_cli import COMMANDS, sweep_command_of
+from planner.service_options import PLANNED
+from planner.service_options import options as add_options
 from planner.units import parse_count
 from planner.version import __version__
 
@@ -91,6 +93,7 @@ def explain_command(
 
 @cli.command("report")
 @_scenario_options
+@add_options(PLANNED)
 @click.option("--share-link", help="A link to put into the report.")
 @click.option(
     "-o",
@@ -99,14 +102,31 @@ def explain_command(
     type=click.Path(dir_okay=False),
     help="The file; its suffix says which format: .pdf, .xlsx, .html, .md or .json.",
 )
-def report_command(output: str, share_link: str | None, **options: str | None) -> int:
-    """Write a report of one scenario."""
+def report_command(output: str, share_link: str | None, **options: Any) -> int:
+    """Write a report of one scenario; with --rate or --users, of the fleet for it, too."""
     from planner.report import format_of, write
 
     form = format_of(output)
     answer = _plan(options)
-    _write_file(output, write(answer, form, share_link=share_link))
-    return OK if answer.fits else DOES_NOT_FIT
+    fleet = _planned_fleet(answer, options)
+    _write_file(output, write(answer, form, share_link=share_link, fleet=fleet))
+    if not answer.fits:
+        return DOES_NOT_FIT
+    return OK if fleet is None or fleet.met else OBJECTIVE_NOT_MET
+
+
+def _planned_fleet(answer: Any, options: Mapping[str, Any]) -> Any:
+    if all(options[name] is None for name in ("rate", "users", "trace")):
+        return None
+    from planner.fleet import Fleet
+    from planner.service_inputs import planned_service, terms_of
+
+    return Fleet(
+        service=planned_service(answer, options),
+        requests=parse_count(options["requests"], where="--requests", most=10_000_000),
+        seed=options["seed"],
+        terms=terms_of(options),
+    )
 
 
 @cli.command("compare")

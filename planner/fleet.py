@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from planner.fleet_costs import economics, growth
 from planner.service import Service
-from planner.serving.capacity import ReplicaCapacity
-from planner.serving.economics import energy, token_cost
 from planner.serving.launch import VERIFIED, Launch
 from planner.serving.objectives import MEETS, REASONS
 from planner.serving.search import best_of_each
@@ -21,6 +20,7 @@ from planner.serving.stability import (
     leaders,
     sensitivity,
 )
+from planner.serving.terms import Terms
 from planner.trials import MOST_TRIALS, Trial, try_in_order
 from planner.version import SCHEMA_VERSION, __version__
 
@@ -44,11 +44,14 @@ class Fleet:
         Requests of each simulation. [1]
     seed : int
         Of the requests.
+    terms : Terms
+        Of costs and growth.
     """
 
     service: Service
     requests: int = 4000
     seed: int = 0
+    terms: Terms = field(default_factory=Terms)
 
     @cached_property
     def trials(self) -> tuple[Trial, ...]:
@@ -247,53 +250,6 @@ class Fleet:
             kv_cache_dtype=row["kv_cache_dtype"],
         )
 
-    def economics(self, *, pue: float = 1.0) -> dict[str, Any]:
-        """Return what the shown fleet costs and draws.
-
-        Parameters
-        ----------
-        pue : float
-            Power usage effectiveness of the site. [1]
-
-        Returns
-        -------
-        dict
-            None where no price or no power is known.
-        """
-        service, row = self.service, self.row(self.shown)
-        shape, rate = service.shape, service.rate_per_s
-        deployable, _, _ = service.settings_of(self.shown)
-        output = rate * shape.output_tokens
-        found: dict[str, Any] = {"usd_per_h": row["usd_per_h"], "pue": pue}
-        if row["usd_per_h"] is not None:
-            cost = token_cost(
-                usd_per_h=row["usd_per_h"],
-                input_tokens_per_s=rate * shape.prompt_tokens,
-                output_tokens_per_s=output,
-                prefill_fraction=self._prefill_fraction(),
-            )
-            found |= asdict(cost)
-        if deployable.device_power_w is not None:
-            found |= asdict(
-                energy(
-                    device_power_w=deployable.device_power_w,
-                    devices=row["devices"],
-                    output_tokens_per_s=output,
-                    pue=pue,
-                )
-            )
-        return found
-
-    def _prefill_fraction(self) -> float:
-        """Share of the time in which tokens are made that prompts take."""
-        deployable, settings, _ = self.service.settings_of(self.shown)
-        curve = ReplicaCapacity.of(deployable.times, self.service.shape, settings).held
-        flight = float(self.service.candidates.concurrency[self.shown])
-        batch = max(float(curve.batch_in_flight(flight)), 1.0)
-        decode_s = deployable.times.decode_time_s(batch, self.service.shape.resident_tokens)
-        decoding = self.service.shape.decode_steps * decode_s / batch
-        return float(np.clip(1 - curve.at("rate_per_s", batch) * decoding, 0.0, 1.0))
-
     def assumptions(self) -> tuple[str, ...]:
         """Return what the answer takes for granted."""
         question = self.service.question
@@ -306,18 +262,13 @@ class Fleet:
         which = f"Objectives are held against the {question.confidence} of each step's time."
         return (which, *notes, *ASSUMPTIONS, pool)
 
-    def to_dict(self, *, pue: float = 1.0) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the answer as plain data.
-
-        Parameters
-        ----------
-        pue : float
-            Power usage effectiveness of the site. [1]
 
         Returns
         -------
         dict
-            Verdict, fleet, simulation, alternatives, cost, sensitivity, break points.
+            Verdict, fleet, simulation, alternatives, cost, growth, sensitivity, break points.
         """
         service = self.service
         trial = next((each for each in self.trials if each.place == self.shown), None)
@@ -340,7 +291,8 @@ class Fleet:
             "launch_verified": dict(VERIFIED),
             "launch_left_out": self.launch().left_out(),
             "rejected": [asdict(each) for each in service.rejected],
-            "economics": self.economics(pue=pue),
+            "economics": economics(service, self.shown, self.terms),
+            "growth": growth(service, self.shown, self.terms),
             "sensitivity": [asdict(each) for each in self.sensitivity],
             "break_points": [asdict(each) for each in self.break_points],
             "candidates_tried": len(service.candidates),

@@ -92,9 +92,37 @@ COST = (
     (("--utilisation",), {"type": float, "default": 0.85, "help": "Most load over capacity."}),
     (("--price",), {"multiple": True, "metavar": "DEVICE=USD", "help": "Of a device-hour."}),
     (("--pue",), {"type": float, "default": 1.0, "help": "Power usage effectiveness."}),
+    (
+        ("--buy",),
+        {"multiple": True, "metavar": "DEVICE=USD", "help": "Purchase of a device, all told."},
+    ),
+    (("--years",), {"type": float, "default": 4.0, "help": "A purchase is written off over."}),
+    (("--usd-per-kwh",), {"type": float, "default": 0.0, "help": "Energy of owned devices."}),
+    (("--upkeep",), {"type": float, "default": 0.0, "help": "Of the purchase, each year."}),
+    (("--resale",), {"type": float, "default": 0.0, "help": "Of the purchase, at the end."}),
     (("--growth",), {"type": float, "help": "Of the load each month, such as 0.05."}),
     (("--months",), {"type": int, "default": 24, "help": "To forecast with --growth."}),
 )
+REPORT = (
+    (
+        ("--report",),
+        {
+            "type": click.Path(dir_okay=False),
+            "help": "Write a report, too: .pdf, .xlsx, .html, .md or .json.",
+        },
+    ),
+)
+OF_A_PLAN = frozenset({"--isl", "--osl"})
+"""Options of a load that a plan has itself."""
+CONFIDENCE = tuple(option for option in MODEL if option[0] == ("--confidence",))
+PLANNED = (
+    *(option for option in LOAD if option[0][0] not in OF_A_PLAN),
+    *OBJECTIVES,
+    *CONFIDENCE,
+    *COST,
+    *(option for option in RUN if option[0] != ("--cluster",)),
+)
+"""What a report of a plan asks about a service."""
 WRITE = (
     (
         ("--format", "form"),

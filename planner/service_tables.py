@@ -37,13 +37,11 @@ def fleet_text(answer: dict[str, Any]) -> str:
         f"  from {each['rate_per_s']:.3g} requests/s: {each['deployable'] or 'nothing'}"
         for each in changes
     ]
-    for month in answer.get("growth", [])[:: max(1, len(answer.get("growth", [])) // 12)]:
-        parts.append(
-            f"  month {month['month']}: {month['rate_per_s']:.3g} requests/s, "
-            f"{month['devices']:,} devices"
-        )
+    parts += _growth(answer["growth"])
     parts += ["", "To start one replica:"]
-    parts += [f"  {command}" for command in answer["launch"].values()]
+    for engine, command in answer["launch"].items():
+        parts.append(f"  {command}")
+        parts += [f"    ({clause})" for clause in answer["launch_left_out"].get(engine, ())]
     parts += ["", *(f"- {text}" for text in answer["assumptions"])]
     return "\n".join(parts)
 
@@ -105,7 +103,35 @@ def _money(found: dict[str, Any]) -> list[str]:
             f"At most {found['power_w'] / 1e3:,.1f} kW at PUE {found['pue']:g}, "
             f"{found['wh_per_mtok']:,.1f} Wh per million output tokens."
         )
+    if "owned" in found:
+        lines += _owned(found["owned"])
     return ["", *lines] if lines else []
+
+
+def _owned(found: dict[str, Any]) -> list[str]:
+    hourly = f"{found['usd_per_h']:,.2f} USD/h over {found['years']:g} years"
+    lines = [f"Owned: {found['purchase_usd']:,.0f} USD to buy, {hourly}."]
+    if found["rented_usd"] is not None:
+        after = found["break_even_years"]
+        when = "never pays" if after is None else f"pays after {after:.2f} years"
+        lines.append(
+            f"Owned {found['owned_usd']:,.0f} USD against rented {found['rented_usd']:,.0f} USD; "
+            f"owning {when}."
+        )
+    return lines
+
+
+def _growth(found: dict[str, Any] | None) -> list[str]:
+    if found is None:
+        return []
+    month = found["next_purchase_month"]
+    when = "never" if month is None else "now" if month == 0 else f"in month {month}"
+    lines = ["", f"Growth of {found['per_month_fraction']:.3g} a month; next purchase: {when}."]
+    months = found["months"]
+    return lines + [
+        f"  month {each['month']}: {each['rate_per_s']:.3g} requests/s, {each['devices']:,} devices"
+        for each in months[:: max(1, len(months) // 12)]
+    ]
 
 
 def _shift(each: dict[str, Any]) -> str:

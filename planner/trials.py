@@ -40,9 +40,9 @@ class Trial:
 def try_in_order(service: Service, *, requests: int, seed: int) -> tuple[Trial, ...]:
     """Simulate candidates in the order of cost, until one holds.
 
-    Where the closed form is outside its validity, the simulation alone decides, short of a miss by
-    half. Where a replica with some settings fails at its part of the load, fewer of them are not tried;
-    nor are more than two settings of one fleet, so that the next larger one has its turn.
+    Where the closed form is outside its validity the simulation alone decides, short of a miss by
+    half. Where a replica with some settings fails at its part of the load, fewer of them are not
+    tried; nor are more than two settings of one fleet, so that the next larger one has its turn.
 
     Parameters
     ----------

@@ -46,6 +46,7 @@ RANKS = {
     "explain_pool": 5,
     "fewest": 5,
     "fleet": 5,
+    "fleet_costs": 5,
     "layouts": 5,
     "explain_steps": 5,
     "operation_table": 5,
@@ -70,6 +71,7 @@ RANKS = {
     "engine_flags": 6,
     "report": 6,
     "service_cli": 6,
+    "service_inputs": 6,
     "service_options": 6,
     "ui": 6,
 }

@@ -18,6 +18,7 @@ from planner.serving.front import pareto
 from planner.serving.objectives import MEETS, Objectives
 from planner.serving.presets import load_preset
 from planner.serving.search import SettingsSpace
+from planner.serving.terms import Terms
 
 
 def service(rate: float = 30.0, **fields: Any) -> Service:
@@ -79,9 +80,9 @@ def test_prices_decide_where_all_are_known() -> None:
     from planner.serving.economics import Price
 
     cheap = {"h100-sxm": Price(usd_per_h=10.0), "l40s": Price(usd_per_h=0.1)}
-    fleet = Fleet(service=service(prices=cheap), requests=1500)
+    fleet = Fleet(service=service(prices=cheap), requests=1500, terms=Terms(pue=1.2))
     assert fleet.row(fleet.shown)["device"] == "l40s"
-    money = fleet.economics(pue=1.2)
+    money = fleet.to_dict()["economics"]
     assert money["usd_per_h"] == pytest.approx(0.1 * fleet.row(fleet.shown)["devices"])
     assert 0 < money["usd_per_input_mtok"] < money["usd_per_output_mtok"]
     plain = Fleet(service=service(), requests=1500)
@@ -144,7 +145,7 @@ def test_size_says_how_many(capsys: pytest.CaptureFixture[str]) -> None:
     answer = json.loads(out)
     assert code == 0
     assert answer["fleet"]["devices"] >= 2
-    assert answer["growth"][12]["devices"] > answer["fleet"]["devices"]
+    assert answer["growth"]["months"][12]["devices"] > answer["fleet"]["devices"]
     code, out, _ = run(capsys, "size", *arguments)
     assert code == 0
     assert answer["verdict"]["sentence"] in out

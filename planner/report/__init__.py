@@ -4,6 +4,6 @@ The libraries that draw and set are imported when a report is written, not befor
 """
 
 from planner.report.formats import FORMATS, MEDIA_TYPES, file_name, format_of
-from planner.report.writers import write
+from planner.report.writers import write, write_fleet
 
-__all__ = ["FORMATS", "MEDIA_TYPES", "file_name", "format_of", "write"]
+__all__ = ["FORMATS", "MEDIA_TYPES", "file_name", "format_of", "write", "write_fleet"]

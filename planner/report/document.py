@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
-import unicodedata
 from collections.abc import Callable
-from typing import TypeVar
 
+from planner.fleet import Fleet
 from planner.plan import Plan
 from planner.report.blocks import Document, Section
+from planner.report.fleet_document import fleet_sections
 from planner.report.material import Material
+from planner.report.printable import printable
 from planner.report.sections.allocation import allocation
 from planner.report.sections.equations import equations
 from planner.report.sections.inputs import inputs
@@ -21,8 +21,6 @@ from planner.report.sections.sources import sources
 from planner.report.sections.times import decode, prefill
 from planner.report.sections.verdict import verdict
 from planner.report.sections.what_if import what_if
-
-T = TypeVar("T")
 
 _NAME_CHARACTERS = 60
 
@@ -44,7 +42,7 @@ SECTIONS: tuple[Callable[[Material], Section | None], ...] = (
 to say."""
 
 
-def document(plan: Plan, *, share_link: str | None = None) -> Document:
+def document(plan: Plan, *, share_link: str | None = None, fleet: Fleet | None = None) -> Document:
     """Return the report of a plan.
 
     Parameters
@@ -53,6 +51,8 @@ def document(plan: Plan, *, share_link: str | None = None) -> Document:
         The answer.
     share_link : str, optional
         Where the page shows the same scenario.
+    fleet : Fleet, optional
+        What bears a load on the same devices.
 
     Returns
     -------
@@ -62,6 +62,7 @@ def document(plan: Plan, *, share_link: str | None = None) -> Document:
     material = Material(plan=plan, share_link=share_link)
     load, hardware = plan.deployment.load, plan.deployment.scenario.hardware
     made = (section(material) for section in SECTIONS)
+    of_fleet = () if fleet is None else fleet_sections(fleet)
     return printable(
         Document(
             title=f"{_short(plan.model.name)} on {hardware.devices:,} × {hardware.device.name}",
@@ -69,57 +70,10 @@ def document(plan: Plan, *, share_link: str | None = None) -> Document:
             f"weights {plan.deployment.execution.weights.name}, "
             f"cache {plan.deployment.execution.cache.name}; "
             f"{plan.deployment.layout}",
-            sections=tuple(section for section in made if section is not None),
+            sections=(*(section for section in made if section is not None), *of_fleet),
         )
     )
 
 
 def _short(name: str) -> str:
     return name if len(name) <= _NAME_CHARACTERS else name[: _NAME_CHARACTERS - 1] + "…"
-
-
-def printable(value: T) -> T:
-    r"""Return blocks whose texts hold no control characters, bidirectional overrides or surrogates.
-
-    Parameters
-    ----------
-    value : dataclass, tuple, str or any other
-        A document or a part of one.
-
-    Returns
-    -------
-    same type
-        With U+FFFD in place of what no writer can print; line breaks become blanks.
-
-    Examples
-    --------
-    >>> printable(("a\x00b", "one\ntwo", 3))
-    ('a\ufffdb', 'one two', 3)
-    """
-    if isinstance(value, str):
-        return _printable_text(value)  # type: ignore[return-value]
-    if isinstance(value, tuple):
-        return tuple(printable(item) for item in value)  # type: ignore[return-value]
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {
-            field.name: printable(getattr(value, field.name)) for field in dataclasses.fields(value)
-        }
-        return dataclasses.replace(value, **fields)
-    return value
-
-
-def _printable_text(text: str) -> str:
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(map(_printable_character, text))
-
-
-def _printable_character(character: str) -> str:
-    if character in "\n\r\t\u2028\u2029":
-        return " "
-    if unicodedata.category(character) in {"Cc", "Cs", "Cn", "Co"} or character in _OVERRIDES:
-        return "\ufffd"
-    return character
-
-
-_OVERRIDES = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")

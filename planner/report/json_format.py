@@ -6,11 +6,12 @@ import json
 import math
 from typing import Any
 
+from planner.fleet import Fleet
 from planner.plan import Plan
 from planner.report.material import Material
 
 
-def write_json(plan: Plan, *, share_link: str | None = None) -> bytes:
+def write_json(plan: Plan, *, share_link: str | None = None, fleet: Fleet | None = None) -> bytes:
     """Return the plan as one JSON object, as ``Plan.to_dict`` has it, with two keys more.
 
     Parameters
@@ -19,6 +20,8 @@ def write_json(plan: Plan, *, share_link: str | None = None) -> bytes:
         The answer.
     share_link : str, optional
         Where the page shows the same scenario.
+    fleet : Fleet, optional
+        What bears a load on the same devices; its answer is a key of its own.
 
     Returns
     -------
@@ -34,6 +37,8 @@ def write_json(plan: Plan, *, share_link: str | None = None) -> bytes:
         },
         "share_link": share_link,
     }
+    if fleet is not None:
+        data["fleet"] = fleet.to_dict()
     text = json.dumps(_finite(data), indent=2, ensure_ascii=False, allow_nan=False)
     return (text + "\n").encode("utf-8", "backslashreplace")
 

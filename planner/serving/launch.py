@@ -176,9 +176,9 @@ class Launch:
         """
         found: dict[str, list[str]] = {engine: [] for engine in self.commands()}
         checkpoint = self.weights is not None and self.weights not in ON_LOADING
-        for engine in found:
+        for engine, clauses in found.items():
             if checkpoint or (self.weights and engine in ("TensorRT-LLM", "llama.cpp")):
-                found[engine].append(f"the checkpoint must be stored in {self.weights}")
+                clauses.append(f"the checkpoint must be stored in {self.weights}")
         if self.kv_cache_dtype is not None:
             for engine, said in self._caches_said().items():
                 if not said:

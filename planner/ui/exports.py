@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 
 import streamlit as st
 
+from planner.fleet import Fleet
 from planner.plan import Plan
-from planner.report import FORMATS, MEDIA_TYPES, file_name, write
+from planner.report import FORMATS, MEDIA_TYPES, file_name, write, write_fleet
 from planner.report.formats import Format
 from planner.ui.fields import UPLOADED
 from planner.ui.link import MOST_CODE_CHARACTERS
@@ -101,6 +102,35 @@ def _report(plan: Plan, form: Format, link: str) -> None:
         key=f"download_{form}",
         width="stretch",
     )
+
+
+def fleet_downloads(fleet: Callable[[], Fleet]) -> None:
+    """Draw the downloads of a fleet; a file is made when its button is pressed.
+
+    Parameters
+    ----------
+    fleet : callable
+        Makes the answer.
+    """
+    row = st.container(horizontal=True)
+    for form in FORMATS:
+        there = _installed(*_NEEDS.get(form, ()))
+        label = _LABELS.get(form, "JSON")
+        row.download_button(
+            label,
+            data=_fleet_writer(fleet, form),
+            file_name=f"fleet.{form}",
+            mime=MEDIA_TYPES[form],
+            on_click="ignore",
+            icon=":material/download:",
+            disabled=not there,
+            help=f"The fleet as {label}." if there else _HINT,
+            key=f"download_fleet_{form}",
+        )
+
+
+def _fleet_writer(fleet: Callable[[], Fleet], form: Format) -> Callable[[], bytes]:
+    return lambda: write_fleet(fleet(), form)
 
 
 @functools.cache

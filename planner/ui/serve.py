@@ -8,11 +8,11 @@ import streamlit as st
 
 from planner.charts import Chart
 from planner.errors import PlannerError
-from planner.fleet import Fleet
 from planner.service_charts import LoadPoint, front_chart, load_chart, load_curve
 from planner.serving.presets import presets
 from planner.ui import frame
 from planner.ui.charted import numbers, picture
+from planner.ui.exports import fleet_downloads
 from planner.ui.markdown import plain, table
 from planner.ui.serve_inputs import (
     OWN,
@@ -20,10 +20,10 @@ from planner.ui.serve_inputs import (
     ask_cost,
     ask_devices,
     ask_load,
+    fleet_of,
     models_of_catalog,
-    power_usage,
-    service_of,
 )
+from planner.ui.serve_money import growth, owned
 from planner.units import format_seconds
 
 
@@ -48,16 +48,20 @@ def page() -> None:
     _curves(front, points)
     _rivals(answer)
     _changes(answer)
+    owned(answer)
+    growth(answer)
     _launch(answer)
     _footnotes(answer, load)
+    st.header("Export", anchor=False)
+    fleet_downloads(lambda: fleet_of(str(model), tuple(devices), load))
 
 
 @st.cache_data(show_spinner=False, max_entries=32)
 def _answer(
     model: str, devices: tuple[str, ...], load: Load
 ) -> tuple[dict[str, Any], Chart, tuple[LoadPoint, ...]]:
-    fleet = Fleet(service=service_of(model, devices, load), requests=2000)
-    answer = fleet.to_dict(pue=power_usage(load))
+    fleet = fleet_of(model, devices, load)
+    answer = fleet.to_dict()
     return answer, front_chart(fleet), load_curve(fleet)
 
 
@@ -135,7 +139,9 @@ def _changes(answer: dict[str, Any]) -> None:
 def _launch(answer: dict[str, Any]) -> None:
     st.header("Start one replica", anchor=False)
     for name, command in answer["launch"].items():
-        st.caption(name)
+        left = "; ".join(answer["launch_left_out"].get(name, ()))
+        verified = f"{name}, flags of {answer['launch_verified'][name]}"
+        st.caption(plain(f"{verified}; {left}" if left else verified))
         st.code(command, language="bash", wrap_lines=True)
 
 

@@ -8,12 +8,14 @@ from typing import Any
 import streamlit as st
 
 from planner.errors import ScenarioError
+from planner.fleet import Fleet
 from planner.service import Service, ServiceQuestion
 from planner.serving.arrivals import Poisson
 from planner.serving.economics import Price
 from planner.serving.lengths import Exponential
 from planner.serving.objectives import Objectives
 from planner.serving.presets import load_preset, presets
+from planner.serving.terms import Terms
 from planner.serving.workload import Workload
 from planner.ui import loaded
 from planner.ui.fields import MOST_CHARACTERS, UPLOADED
@@ -22,6 +24,7 @@ from planner.units import parse_count
 
 OWN = "own lengths"
 MOST_CHOICES = 4
+SIMULATED_REQUESTS = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +35,8 @@ class Load:
     ----------
     workload, isl, osl, rate, ttft_ms, tpot_ms, price, pue : str
         As typed.
+    buy, kwh, years, growth : str
+        Purchase of each device, energy price, years of a purchase and growth in per cent, as typed.
     """
 
     workload: str
@@ -42,6 +47,10 @@ class Load:
     tpot_ms: str
     price: str = ""
     pue: str = ""
+    buy: str = ""
+    kwh: str = ""
+    years: str = ""
+    growth: str = ""
 
 
 def ask_load() -> Load:
@@ -83,7 +92,7 @@ def ask_cost(load: Load) -> Load:
     Returns
     -------
     Load
-        With a price and the site's power usage effectiveness.
+        With prices, the site's power usage effectiveness and growth.
     """
     row = st.container(horizontal=True, vertical_alignment="bottom")
     price = _text(
@@ -94,7 +103,21 @@ def ask_cost(load: Load) -> Load:
         "Yours, one for each device in their order, joined by commas. Without it devices count.",
     )
     pue = _text(row, "PUE", "pue", "1.2", "Power usage effectiveness of the site.")
-    return replace(load, price=price, pue=pue)
+    return replace(
+        load,
+        price=price,
+        pue=pue,
+        buy=_text(
+            row,
+            "Purchase [USD per device]",
+            "buy",
+            "",
+            "To own instead of renting: one for each device, joined by commas.",
+        ),
+        kwh=_text(row, "Energy [USD/kWh]", "kwh", "0.12", "For devices that are owned."),
+        years=_text(row, "Years", "yrs", "4", "Over which a purchase is written off."),
+        growth=_text(row, "Growth [% a month]", "grow", "", "Of the load. Empty: no forecast."),
+    )
 
 
 def _text(row: Any, label: str, key: str, default: str, help_: str) -> str:
@@ -200,16 +223,21 @@ def _workload(load: Load) -> Workload:
 
 
 def _prices(text: str, devices: list[str]) -> dict[str, Price]:
+    given = _by_device(text, devices, "Price")
+    return {device: Price(usd_per_h=usd) for device, usd in given.items()}
+
+
+def _by_device(text: str, devices: list[str], where: str) -> dict[str, float]:
+    """One amount for each device, in their order; none at all where the text is empty."""
     parts = [part for part in text.replace(";", ",").split(",") if part.strip()]
     if parts and len(parts) != len(devices):
         raise ScenarioError(
-            "one price for each device", where="Price", got=text, allowed=", ".join(devices)
+            "one price for each device", where=where, got=text, allowed=", ".join(devices)
         )
-    found = {}
-    for device, part in zip(devices, parts, strict=bool(parts)):
-        value = _number(part, "Price")
-        found[device] = Price(usd_per_h=value or 0.0)
-    return found
+    return {
+        device: _number(part, where) or 0.0
+        for device, part in zip(devices, parts, strict=bool(parts))
+    }
 
 
 def _number(text: str, where: str, unit: float = 1.0) -> float | None:
@@ -224,17 +252,35 @@ def _number(text: str, where: str, unit: float = 1.0) -> float | None:
     return value * unit
 
 
-def power_usage(load: Load) -> float:
-    """Return the power usage effectiveness that was typed, 1 where none was.
+def fleet_of(model: str, devices: tuple[str, ...], load: Load) -> Fleet:
+    """Return the fleet that inputs ask about.
 
     Parameters
     ----------
+    model : str
+        Id of the catalog.
+    devices : tuple of str
+        Ids of devices or nodes.
     load : Load
         As typed.
 
     Returns
     -------
-    float
-        At least 1. [1]
+    Fleet
+        Not computed yet.
+
+    Raises
+    ------
+    ScenarioError
+        An input is no number, or out of range.
     """
-    return max(_number(load.pue, "PUE") or 1.0, 1.0)
+    service = service_of(model, devices, load)
+    ids = [each.device.id for each in service.question.hardware]
+    terms = Terms(
+        pue=max(_number(load.pue, "PUE") or 1.0, 1.0),
+        purchases=_by_device(load.buy, ids, "Purchase"),
+        years=_number(load.years, "Years") or 4.0,
+        usd_per_kwh=_number(load.kwh, "Energy") or 0.0,
+        growth_per_month=_number(load.growth, "Growth", 0.01),
+    )
+    return Fleet(service=service, requests=SIMULATED_REQUESTS, terms=terms)

@@ -16,8 +16,9 @@ import pytest
 from planner import Plan, PlannerError, Scenario, cli, load_hardware, load_model, plan
 from planner.report import FORMATS, MEDIA_TYPES, file_name, format_of, write
 from planner.report.blocks import Code, Equation, EquationTerm, Figure, Link
-from planner.report.document import SECTIONS, document, printable
+from planner.report.document import SECTIONS, document
 from planner.report.formats import ReportError
+from planner.report.printable import printable
 from planner.report.sections.reproduce import command, scenario_hash
 
 Written = Callable[[str, str], bytes]
