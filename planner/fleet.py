@@ -221,7 +221,8 @@ class Fleet:
         tried = next((each for each in self.trials if each.place == place), None)
         if tried is not None and not tried.holds:
             percent = self.service.question.objectives.percent
-            return f"misses {', '.join(tried.missed) or 'load'} at p{percent:g} in simulation"
+            missed = ", ".join(name.removesuffix("_s").upper() for name in tried.missed)
+            return f"misses {missed or 'the load'} at p{percent:g} in simulation"
         more = candidates.cost[place] / candidates.cost[self.shown] - 1
         unit = "costs" if self.service.search.priced else "takes"
         what = "" if self.service.search.priced else " devices"

@@ -147,7 +147,7 @@ class Launch:
 
     def _formats(self, weights_flag: str, caches: Mapping[str, str]) -> list[str]:
         words = [weights_flag, str(self.weights)] if self.weights in ON_LOADING else []
-        if self.kv_cache_dtype in caches:
+        if self.kv_cache_dtype is not None and self.kv_cache_dtype in caches:
             words += ["--kv-cache-dtype", caches[self.kv_cache_dtype]]
         return words
 

@@ -8,6 +8,7 @@ from planner.report.blocks import Block, Bullets, Code, Figure, Figures, Paragra
 from planner.report.columns import amounts, chart_block, counts, table, words
 from planner.report.fleet_material import FleetMaterial
 from planner.service_charts import front_chart, load_chart
+from planner.units import format_seconds
 
 _TIMES = {"ttft_s": "TTFT", "tpot_s": "TPOT", "e2e_s": "End to end", "queue_s": "Queue"}
 _PERCENTS = ("p50", "p90", "p99", "mean")
@@ -143,8 +144,6 @@ def alternatives(material: FleetMaterial) -> Section:
 
 
 def _seconds(value: float | None) -> str:
-    from planner.units import format_seconds
-
     return "grows without end" if value is None else format_seconds(value)
 
 
@@ -172,8 +171,8 @@ def changes(material: FleetMaterial) -> Section:
     points = material.data["break_points"]
     wins = table(
         "Where another deployment wins",
-        amounts("from", [each["rate_per_s"] for each in points], "requests/s"),
         words("best", [each["deployable"] or "nothing meets the objectives" for each in points]),
+        amounts("from", [each["rate_per_s"] for each in points], "requests/s"),
         counts("devices", [each["devices"] for each in points]),
     )
     return Section(title="What would change the answer", sheet="Sensitivity", blocks=(moved, wins))

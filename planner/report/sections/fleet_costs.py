@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from planner.report.blocks import Block, Figure, Figures, Paragraph, Section, Table
-from planner.report.columns import amounts, counts, table
+from planner.report.columns import amounts, counts, table, words
 from planner.report.fleet_material import FleetMaterial
 
 _MONEY = (
@@ -69,7 +69,7 @@ def _figures(
 
 def _by_year(rows: list[dict[str, Any]]) -> Table:
     columns = [
-        counts("end of year", [row["year"] for row in rows]),
+        words("end of year", [f"{row['year']}" for row in rows]),
         amounts("owned", [row["owned_usd"] for row in rows], "USD"),
     ]
     if all(row["rented_usd"] is not None for row in rows):
@@ -104,7 +104,7 @@ def growth(material: FleetMaterial) -> Section | None:
             ),
             table(
                 "Devices by month",
-                counts("month", [each["month"] for each in months]),
+                words("month", [f"{each['month']}" for each in months]),
                 amounts("load", [each["rate_per_s"] for each in months], "requests/s"),
                 counts("devices", [each["devices"] for each in months]),
             ),
