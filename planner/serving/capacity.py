@@ -295,6 +295,8 @@ class ReplicaCapacity:
                 self.shape,
                 max_num_batched_tokens=self.max_num_batched_tokens,
                 preemption=preemption if open_arrivals else self._crest(flight, preemption),
+                full_steps=np.equal(self.limited_by, "tokens"),
+                utilisation=load,
                 open_arrivals=open_arrivals,
             ),
         )

@@ -18,8 +18,12 @@ MOST_CHANCE = 0.05
 """Chance of a full pool beyond which sequences that are put back count."""
 MOST_REREADS = 0.25
 """Times per request that a sequence may be put back without moving rates by a tenth."""
-LEAST_STEPS_PER_CHUNK = 10.0
+LEAST_STEPS_PER_CHUNK = 32.0
 """Decode steps of a request for each chunk of a prompt, below which prompts queue one by one."""
+FULL_STEPS = "prompts as long as a step queue for nearly full steps"
+MOST_UTILISATION = 0.6
+LEAST_CHUNKS = 0.75
+"""Load over capacity, and prompts over tokens of a step, beyond which prompts queue so."""
 
 
 def doubt(
@@ -27,6 +31,8 @@ def doubt(
     *,
     max_num_batched_tokens: int,
     preemption: Numeric,
+    full_steps: Numeric,
+    utilisation: Numeric,
     open_arrivals: bool,
 ) -> Any:
     """Return why a closed form is outside its validity, empty where it is within.
@@ -42,6 +48,10 @@ def doubt(
         Most tokens in one step. [tokens]
     preemption : numeric
         Chance that the pool is too small at a random time. [1]
+    full_steps : bool or array of bool
+        Whether the tokens of steps are what binds.
+    utilisation : numeric
+        Load over capacity. [1]
     open_arrivals : bool
         Whether requests come whether or not others end.
 
@@ -52,10 +62,13 @@ def doubt(
     """
     full = (np.asarray(preemption) > MOST_CHANCE) & (rereads_bound(shape) > MOST_REREADS)
     chunks = float(shape.new_tokens.mean()) / max_num_batched_tokens
-    queued = open_arrivals and shape.decode_steps < LEAST_STEPS_PER_CHUNK * chunks
-    # A prompt of less than one step waits for nobody's chunks.
-    found = np.where(full, FULL_POOL, LONG_PROMPTS if queued and chunks > 1 else VALID)
+    short = 1 < chunks > shape.decode_steps / LEAST_STEPS_PER_CHUNK
+    queued = (np.asarray(full_steps) | open_arrivals) & short
+    busy = np.asarray(full_steps) & (np.asarray(utilisation) > MOST_UTILISATION)
+    nearly = busy & open_arrivals & (chunks > LEAST_CHUNKS)
+    later = np.where(queued, LONG_PROMPTS, np.where(nearly, FULL_STEPS, VALID))
+    found = np.where(full, FULL_POOL, later)
     return found if found.ndim else str(found)
 
 
-__all__ = ["FULL_POOL", "LONG_PROMPTS", "VALID", "doubt"]
+__all__ = ["FULL_POOL", "FULL_STEPS", "LONG_PROMPTS", "VALID", "doubt"]

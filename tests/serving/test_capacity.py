@@ -41,7 +41,7 @@ def test_200_random_scenarios_against_the_simulator(part: int) -> None:
         if valid[-1]:
             assert closed.rate_per_s == pytest.approx(found.rate_per_s, rel=0.1), found.name
             assert closed.concurrency == pytest.approx(running, rel=0.1), found.name
-    assert sum(valid) >= 0.75 * EACH, valid
+    assert sum(valid) >= 0.6 * EACH, valid
 
 
 def test_what_the_closed_form_does_not_know_is_said() -> None:
