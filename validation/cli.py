@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -157,17 +157,16 @@ def calibrate_command(record: Path, output: Path) -> int:
 def compare_command(
     source: Path, profile: Path | None, tolerance: float, outputs: tuple[Path, ...]
 ) -> int:
-    """Hold the SOURCE, a record or a table of operations, against the planner's predictions."""
+    """Hold the SOURCE, a record or a table of runs, against the planner's predictions."""
+    from planner.served_table import is_served_table
+
+    if source.suffix.lower() == ".csv" and is_served_table(source):
+        return _compare_served(source, tolerance, outputs)
     from validation.compare import compare, text
     from validation.profile import load_profile
     from validation.writers import WRITERS
 
-    for output in outputs:
-        if output.suffix not in WRITERS:
-            allowed = ", ".join(WRITERS)
-            raise ScenarioError(
-                "unknown kind of file", where="-o", got=output.name, allowed=allowed
-            )
+    _check_outputs(outputs, WRITERS)
     comparison = compare(source, load_profile(profile) if profile else None)
     for output in outputs:
         _write(output, WRITERS[output.suffix](comparison))
@@ -179,6 +178,33 @@ def compare_command(
     _message(
         f"outside the tolerance: median error {said}, allowed {tolerance:.0%}; "
         f"{len(comparison.faults)} rows wrong or failed"
+    )
+    return OUTSIDE_TOLERANCE
+
+
+def _check_outputs(outputs: tuple[Path, ...], writers: Collection[str]) -> None:
+    for output in outputs:
+        if output.suffix not in writers:
+            allowed = ", ".join(writers)
+            raise ScenarioError(
+                "unknown kind of file", where="-o", got=output.name, allowed=allowed
+            )
+
+
+def _compare_served(source: Path, tolerance: float, outputs: tuple[Path, ...]) -> int:
+    """A table of served loads: TTFT, TPOT and throughput of each run."""
+    from validation.served_loads import SERVED_WRITERS, compare_served, served_text
+
+    _check_outputs(outputs, SERVED_WRITERS)
+    comparison = compare_served(source)
+    for output in outputs:
+        _write(output, SERVED_WRITERS[output.suffix](comparison))
+    click.echo(served_text(comparison))
+    if comparison.within(tolerance):
+        return OK
+    _message(
+        f"outside the tolerance: median error {comparison.median_error:.1%}, "
+        f"allowed {tolerance:.0%}"
     )
     return OUTSIDE_TOLERANCE
 

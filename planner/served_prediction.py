@@ -1,0 +1,146 @@
+"""Predictions for a table of served loads, those with the same site together."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from planner.errors import PlannerError
+from planner.served_sites import site_of
+from planner.served_table import ServedRow, ServedRun
+from planner.serving.engine_habits import Figure, band_of, habits_of, load_habits
+from planner.serving.served_load import BareSteps, closed_loop, saturated, static_batch
+from planner.serving.site import Site
+
+_HASH_DIGITS = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predicted:
+    """What is predicted for one run.
+
+    Parameters
+    ----------
+    ttft_s, tpot_s, output_tokens_per_s : tuple of float or None
+        Value, p10 and p90; None where the load has no such figure. [s], [s], [tokens/s]
+    fitted : bool
+        Whether a constant was fitted on this very run.
+    """
+
+    ttft_s: tuple[float, float, float] | None
+    tpot_s: tuple[float, float, float] | None
+    output_tokens_per_s: tuple[float, float, float] | None
+    fitted: bool = False
+
+
+def bare_steps(site: Site, runs: Sequence[ServedRun]) -> BareSteps:
+    """Return the kernel seconds of runs on one site.
+
+    Parameters
+    ----------
+    site : Site
+        Of all of them.
+    runs : sequence of ServedRun
+        Of one kind.
+
+    Returns
+    -------
+    BareSteps
+        With a column for each.
+    """
+    isl, osl = (np.array([getattr(run, name) for run in runs]) for name in ("isl", "osl"))
+    isl, osl = np.maximum(isl, 1.0), np.maximum(osl, 1.0)
+    if runs[0].kind == "saturated":
+        return saturated(site, isl, osl)
+    each = np.array([run.concurrency / run.replicas for run in runs])
+    form: Callable[..., BareSteps] = closed_loop if runs[0].kind == "closed_loop" else static_batch
+    return form(site, each, isl, osl)
+
+
+def group_of(run: ServedRun, parameters: int) -> str:
+    """Return the hash of what a run shares with its neighbours at other concurrencies.
+
+    Models are told apart by their parameters, so that the same run under two names is one.
+
+    Parameters
+    ----------
+    run : ServedRun
+        The run.
+    parameters : int
+        Of its model. [1]
+
+    Returns
+    -------
+    str
+        Hexadecimal digits; an even first byte is the fitted half.
+    """
+    parts = (parameters // 10**9, *run.place[1:], run.isl, run.osl, run.kind)
+    return hashlib.sha256("|".join(map(str, parts)).encode()).hexdigest()[:_HASH_DIGITS]
+
+
+def predict_served(rows: Sequence[ServedRow]) -> list[Predicted | str]:
+    """Return the prediction for every row, or the reason why there is none.
+
+    Parameters
+    ----------
+    rows : sequence of ServedRow
+        A table.
+
+    Returns
+    -------
+    list of Predicted or str
+        In the order of the rows.
+    """
+    found: list[Predicted | str] = [row.reason for row in rows]
+    groups: dict[tuple[object, ...], list[int]] = {}
+    for index, row in enumerate(rows):
+        if row.run is not None:
+            groups.setdefault((row.run.kind, *row.run.place), []).append(index)
+    for members in groups.values():
+        runs = [run for index in members if (run := rows[index].run) is not None]
+        try:
+            answers = _answers(runs)
+        except PlannerError as error:
+            for index in members:
+                found[index] = str(error)
+            continue
+        for index, answer in zip(members, answers, strict=True):
+            found[index] = answer
+    return found
+
+
+def _answers(runs: Sequence[ServedRun]) -> list[Predicted]:
+    site, run = site_of(runs[0]), runs[0]
+    bare, habits = bare_steps(site, runs), habits_of(run.engine, run.precision)
+    fitted = set(load_habits().fitted)
+    loop = run.kind == "closed_loop"
+    tpot_s = bare.tpot_s(habits) if run.kind != "static_batch" else bare.step_s(habits)
+    ttft_s = bare.ttft_s(habits) if loop else bare.batch_ttft_s(habits)
+    copies = site.execution.layout.attention_dp * np.array([each.replicas for each in runs])
+    if run.kind == "saturated":
+        rate = habits.queued * copies * bare.sequences / tpot_s
+    else:
+        rate = copies * bare.sequences * bare.osl / (ttft_s + tpot_s * np.maximum(bare.osl - 1, 0))
+    answers = []
+    for at, each in enumerate(runs):
+        queued = each.kind == "saturated"
+        answers.append(
+            Predicted(
+                ttft_s=None if queued else _banded("ttft", ttft_s[at], habits.measured),
+                tpot_s=_banded("tpot", tpot_s[at], habits.measured),
+                output_tokens_per_s=_banded("throughput", rate[at], habits.measured),
+                fitted=group_of(each, site.model.parameters) in fitted,
+            )
+        )
+    return answers
+
+
+def _banded(figure: Figure, value: float, measured: bool) -> tuple[float, float, float]:
+    low, high = band_of(figure, measured)
+    return float(value), float(value * low), float(value * high)
+
+
+__all__ = ["Predicted", "bare_steps", "group_of", "predict_served"]
