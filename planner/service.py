@@ -11,11 +11,12 @@ from planner.deployment import resolve
 from planner.engines import EngineSettings
 from planner.errors import LayoutError, PrecisionError, ScenarioError
 from planner.hardware import Hardware
-from planner.model import Model
+from planner.model import Execution, Model
 from planner.model.admission import tensor_parallel_sizes
 from planner.scenario import Scenario
 from planner.serving.arrivals import ClosedLoop
 from planner.serving.economics import Price
+from planner.serving.engine_habits import Habits, habits_of
 from planner.serving.load_shape import LoadShape, load_shape
 from planner.serving.objectives import Objectives
 from planner.serving.outcome import Outcome
@@ -187,6 +188,12 @@ class Service:
             max_model_len=engine.max_model_len or self.shape.longest_tokens,
         )
 
+    def _habits(self, execution: Execution) -> Habits | None:
+        engine = self.question.engine
+        if engine is None:
+            return None
+        return habits_of(engine.engine.partition("@")[0], execution.weights.name)
+
     def _sizes(self, hardware: Hardware) -> tuple[int, ...]:
         joined = hardware.scale_up
         most = hardware.devices
@@ -205,6 +212,7 @@ class Service:
             device=device,
             links=deployment.links,
             memory=deployment.memory,
+            habits=self._habits(deployment.execution),
         )
         space, shape = self.question.space, self.shape
         slots, tokens = max(space.max_num_seqs), max(space.max_num_batched_tokens)
@@ -242,6 +250,7 @@ class Service:
                 confidence=self.question.confidence,
             ),
             notes=site.notes(),
+            request_s=site.request_s,
             pool=pool,
             usd_per_device_h=None if price is None else price.usd_per_h,
             device_power_w=device.power_w,
@@ -290,6 +299,7 @@ class Service:
             max_num_seqs=int(found.max_num_seqs[place]),
             max_num_batched_tokens=int(found.max_num_batched_tokens[place]),
             pool=deployable.pool,
+            request_s=deployable.request_s,
         )
         return deployable, settings, int(found.replicas[place])
 

@@ -120,6 +120,7 @@ def _settings(service: Service, deployable: Deployable) -> ReplicaSettings:
         max_num_seqs=slots[min(5, len(slots) - 1)],
         max_num_batched_tokens=tokens,
         pool=deployable.pool,
+        request_s=deployable.request_s,
     )
 
 

@@ -81,6 +81,8 @@ class ReplicaCapacity:
         Most tokens in one step. [tokens]
     max_num_seqs : numeric
         Most sequences in flight; many at once give arrays of answers. [1]
+    request_s : float
+        From the arrival of a request until the engine has it. [s]
     """
 
     times: StepTable
@@ -88,6 +90,7 @@ class ReplicaCapacity:
     pool: CachePool
     max_num_batched_tokens: int
     max_num_seqs: Numeric
+    request_s: float = 0.0
 
     @classmethod
     def of(cls, times: StepTable, shape: LoadShape, settings: ReplicaSettings) -> ReplicaCapacity:
@@ -113,6 +116,7 @@ class ReplicaCapacity:
             pool=settings.pool,
             max_num_batched_tokens=settings.max_num_batched_tokens,
             max_num_seqs=settings.max_num_seqs,
+            request_s=settings.request_s,
         )
 
     @cached_property
@@ -249,13 +253,14 @@ class ReplicaCapacity:
             Users in flight, waiting and thinking add up to all.
         """
         curve, limit = self.held, float(self.concurrency_limit)
+        away_s = think_s + self.request_s
         nodes = np.minimum(curve.in_flight, limit)
-        flight = float(np.interp(users, nodes + curve.rate_per_s * think_s, nodes))
+        flight = float(np.interp(users, nodes + curve.rate_per_s * away_s, nodes))
         if flight >= limit:
             flight, curve = limit, self.crowded if self.limited_by == "pool" else curve
         batch = curve.batch_in_flight(flight)
         rate = float(curve.at("rate_per_s", batch))
-        waiting = max(users - flight - rate * think_s, 0.0) if flight >= limit else 0.0
+        waiting = max(users - flight - rate * away_s, 0.0) if flight >= limit else 0.0
         return self._capacity(
             flight=flight,
             rate=rate,
@@ -285,9 +290,9 @@ class ReplicaCapacity:
             rate_per_s=rate,
             most_rate_per_s=self.most_rate_per_s,
             utilisation=load,
-            ttft_s=wait_s + reading_s,
+            ttft_s=self.request_s + wait_s + reading_s,
             tpot_s=tpot_s,
-            e2e_s=wait_s + reading_s + tpot_s * self.shape.decode_steps,
+            e2e_s=self.request_s + wait_s + reading_s + tpot_s * self.shape.decode_steps,
             wait_s=wait_s,
             preemption=preemption,
             occupancy_fraction=occupancy,

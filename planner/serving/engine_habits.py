@@ -21,6 +21,9 @@ PARTS = ("gemm", "moe", "attention", "communication", "other")
 UNKNOWN_WIDENS = 1.5
 """Factor on the logarithm of a band where engine or precision was never measured."""
 
+_SAME = {"nvfp4": "fp4", "mxfp4": "fp4", "gptq": "int4", "awq": "int4"}
+"""Formats of weights whose kernels keep the pace of another name."""
+
 Figure = Literal["tpot", "ttft", "throughput"]
 
 
@@ -220,7 +223,7 @@ def habits_of(engine: str, precision: str) -> Habits:
     found = data.engines.get(engine) or _mean(data.engines)
     wide = precision in ("", "bf16", "fp16")
     scale = _Precision(gemm=1.0, moe=1.0)
-    name = {"nvfp4": "fp4", "mxfp4": "fp4"}.get(precision, precision)
+    name = "fp8" if precision.startswith("fp8") else _SAME.get(precision, precision)
     scale = data.precisions.get(name, scale)
     parts = [
         data.parts[part] * {"gemm": scale.gemm, "moe": scale.moe}.get(part, 1.0) for part in PARTS

@@ -87,13 +87,15 @@ class ClosedIntake:
             self.next_s = self._coming[0][0]
 
 
-def intake_of(requests: Requests) -> OpenIntake | ClosedIntake:
+def intake_of(requests: Requests, request_s: float = 0.0) -> OpenIntake | ClosedIntake:
     """Return the intake of a stream of requests.
 
     Parameters
     ----------
     requests : Requests
         The stream.
+    request_s : float
+        From the arrival of a request until the engine has it. [s]
 
     Returns
     -------
@@ -101,10 +103,10 @@ def intake_of(requests: Requests) -> OpenIntake | ClosedIntake:
         As its arrivals are.
     """
     if requests.arrival_s is not None:
-        return OpenIntake(requests.arrival_s.tolist())
+        return OpenIntake((requests.arrival_s + request_s).tolist())
     assert requests.think_s is not None
     assert requests.users is not None
-    return ClosedIntake(requests.users, requests.think_s.tolist())
+    return ClosedIntake(requests.users, (requests.think_s + request_s).tolist())
 
 
 __all__ = ["ClosedIntake", "Intake", "OpenIntake", "intake_of"]

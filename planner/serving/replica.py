@@ -39,6 +39,8 @@ class ReplicaSettings:
         Whether shared beginnings are read once.
     prompts_cached : bool
         Whether prompts come with their caches, from replicas that read them.
+    request_s : float
+        From the arrival of a request until the engine has it. [s]
     """
 
     max_num_seqs: int
@@ -46,6 +48,7 @@ class ReplicaSettings:
     pool: CachePool
     prefix_caching: bool = True
     prompts_cached: bool = False
+    request_s: float = 0.0
 
     def __post_init__(self) -> None:
         if not 1 <= self.max_num_seqs <= MOST_SLOTS:

@@ -49,6 +49,8 @@ class Deployable:
         Price of a device-hour. [USD/h]
     device_power_w : float or None
         Power limit of a device. [W]
+    request_s : float
+        From the arrival of a request until its engine has it. [s]
     notes : tuple of str
         What its step times take for granted.
     """
@@ -61,6 +63,7 @@ class Deployable:
     group: int = 1
     usd_per_device_h: float | None = None
     device_power_w: float | None = None
+    request_s: float = 0.0
     notes: tuple[str, ...] = ()
 
 
@@ -213,6 +216,7 @@ class Search:
                     pool=each.pool,
                     max_num_batched_tokens=tokens,
                     max_num_seqs=self.space.slots(tokens)[:, np.newaxis],
+                    request_s=each.request_s,
                 ),
             )
             for at, each in enumerate(self.deployables)
@@ -326,6 +330,7 @@ class Search:
             pool=deployable.pool,
             max_num_batched_tokens=int(candidates.max_num_batched_tokens[place]),
             max_num_seqs=int(candidates.max_num_seqs[place]),
+            request_s=deployable.request_s,
         )
         return replica.at_rate(rate_per_s / int(candidates.replicas[place]), cv2=self.cv2)
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.cost.roofline import StepCost, step_cost
-from planner.cost.step_times import step_times
+from planner.cost.roofline import step_cost
 from planner.errors import ScenarioError
 from planner.model import Step
-from planner.serving.engine_habits import PARTS, Habits
+from planner.serving.engine_habits import Habits
 from planner.serving.site import Site
+from planner.serving.step_parts import step_parts_s
 
 Floats = NDArray[np.float64]
 
@@ -24,15 +24,6 @@ POOL_FRACTION = 0.9
 PACKED_TOKENS = 8192
 """Where all requests are queued: most sequences, share of free memory for caches, and the tokens
 of prompts that one step reads, as the engine's own benchmark sets them."""
-
-_PART_OF = {
-    "gemm": "gemm",
-    "all_reduce": "communication",
-    "all_gather": "communication",
-    "reduce_scatter": "communication",
-    "all_to_all": "communication",
-    "send_recv": "communication",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,7 +204,7 @@ def _bare(site: Site, sequences: Floats, isl: Floats, osl: Floats, prompts: Floa
     context = np.maximum(np.round(isl + osl / 2), 1.0)
     steps = (Step.decode(sequences, context), Step.prefill(prompts, np.maximum(isl, 1.0)))
     costs = [step_cost(site.model, step, site.execution, site.device, site.links) for step in steps]
-    decode_s, prefill_s = (_parts(cost, site, isl.shape) for cost in costs)
+    decode_s, prefill_s = (step_parts_s(cost, site.execution, isl.shape) for cost in costs)
     return BareSteps(
         decode_s=decode_s,
         prefill_s=prefill_s,
@@ -221,23 +212,6 @@ def _bare(site: Site, sequences: Floats, isl: Floats, osl: Floats, prompts: Floa
         osl=np.maximum(osl, 1.0),
         layers=len(site.model.layers),
     )
-
-
-def _parts(cost: StepCost, site: Site, shape: tuple[int, ...]) -> Floats:
-    measured = step_times((cost,), site.execution)
-    each = measured[0].operations_s if measured else [item.floor_s for item in cost.operations]
-    parts = np.zeros((len(PARTS), *shape))
-    for item, seconds in zip(cost.operations, each, strict=True):
-        parts[PARTS.index(_part(item.operation.kind))] += seconds
-    return parts
-
-
-def _part(kind: str) -> str:
-    if kind.startswith("moe"):
-        return "moe"
-    if kind.startswith(("attention", "mla", "state_space")):
-        return "attention"
-    return _PART_OF.get(kind, "other")
 
 
 __all__ = ["BareSteps", "closed_loop", "saturated", "static_batch"]

@@ -63,7 +63,7 @@ def run_share(share: Share) -> ReplicaOutcome:
     ScenarioError
         A request does not fit into the cache pool even alone.
     """
-    intake = intake_of(share.requests)
+    intake = intake_of(share.requests, share.settings.request_s)
     if share.static:
         ledger = serve_static(share.times, share.settings, share.requests, intake)
     else:
@@ -74,7 +74,7 @@ def run_share(share: Share) -> ReplicaOutcome:
 def _outcome(share: Share, intake: OpenIntake | ClosedIntake, ledger: Ledger) -> ReplicaOutcome:
     arrival_s = share.requests.arrival_s
     if isinstance(intake, ClosedIntake):
-        arrival_s = np.array(intake.arrival_s)
+        arrival_s = np.array(intake.arrival_s) - share.settings.request_s
     assert arrival_s is not None
     return ReplicaOutcome(
         arrival_s=arrival_s,
@@ -207,7 +207,7 @@ def simulate_disaggregated(
         prefix_group=np.full(order.size, -1, dtype=np.int64),
     )
     times, settings, replicas = decode
-    settings = replace(settings, prompts_cached=True)
+    settings = replace(settings, prompts_cached=True, request_s=0.0)
     second = simulate(times, settings, arrives, replicas=replicas, runner=runner)
     return _joined(first, second, order)
 

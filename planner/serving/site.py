@@ -6,20 +6,33 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+import numpy as np
+
 from planner.arrays import Numeric, maximum
 from planner.cost.links import Links
 from planner.cost.memory import RankMemory
-from planner.cost.roofline import step_cost
+from planner.cost.roofline import StepCost, step_cost
 from planner.cost.step_times import step_times, time_assumptions
 from planner.engines import EngineMemory
 from planner.hardware import Device
 from planner.model import Execution, Model, Step
+from planner.serving.engine_habits import Habits, band_of
 from planner.serving.paged_pool import CachePool
+from planner.serving.step_parts import step_parts_s
 from planner.serving.step_table import StepTable, tabulate
 
 Confidence = Literal["floor", "p10", "p50", "p90"]
 """Which seconds of a step are asked for: its floor, or a percentile of its band."""
 
+WITHOUT_HABITS = "No engine is named: times are those of kernels, without the host."
+MEASURED_HABITS = (
+    "Pace of kernels in a service, host time of steps and requests: constants of the engine, "
+    "fitted on half of published runs."
+)
+UNMEASURED_HABITS = (
+    "The engine was measured with no such precision, or never: host times are means over engines "
+    "that were."
+)
 BLOCK_TOKENS = 16
 LARGEST_BLOCK_TOKENS = 2**16
 
@@ -40,6 +53,8 @@ class Site:
         What joins its ranks.
     memory : RankMemory or EngineMemory
         Memory of the fullest rank.
+    habits : Habits or None
+        What an engine takes beyond kernels; nothing without it.
     """
 
     model: Model = field(repr=False)
@@ -47,6 +62,7 @@ class Site:
     device: Device = field(repr=False)
     links: Links
     memory: RankMemory | EngineMemory = field(repr=False)
+    habits: Habits | None = None
 
     @property
     def stages(self) -> int:
@@ -73,6 +89,8 @@ class Site:
         def seconds(step: Step) -> Numeric:
             part = _part(step, self.stages)
             cost = step_cost(self.model, part, self.execution, self.device, self.links)
+            if self.habits is not None and confidence != "floor":
+                return self._served_s(part, cost, self.habits, confidence)
             measured = None if confidence == "floor" else step_times((cost,), self.execution)
             if measured is None:
                 return cost.floor_s
@@ -81,12 +99,28 @@ class Site:
 
         return seconds
 
+    def _served_s(
+        self, step: Step, cost: StepCost, habits: Habits, confidence: Confidence
+    ) -> Numeric:
+        """Seconds of a step inside a service: kernels at the engine's pace, and its host."""
+        rows = np.multiply(step.batch, step.logit_rows)
+        shape = np.broadcast_shapes(
+            *(np.shape(each) for each in (step.batch, step.new_tokens, step.cached_tokens))
+        )
+        parts_s = step_parts_s(cost, self.execution, shape)
+        seconds = habits.step_seconds(parts_s, len(self.model.layers), rows)
+        low, high = band_of("tpot", habits.measured)
+        return seconds * {"p10": low, "p50": 1.0, "p90": high}[confidence]
+
     def notes(self) -> tuple[str, ...]:
         """Return what the seconds of steps take for granted."""
         step = Step.decode(1, 1024)
         cost = step_cost(self.model, step, self.execution, self.device, self.links)
         measured = step_times((cost,), self.execution)
-        return time_assumptions(cost, measured[0] if measured else None)
+        said = time_assumptions(cost, measured[0] if measured else None)
+        if self.habits is None:
+            return (*said, WITHOUT_HABITS)
+        return (*said, MEASURED_HABITS if self.habits.measured else UNMEASURED_HABITS)
 
     def step_table(
         self, *, max_batch: int, max_step_tokens: int, max_context: int, confidence: Confidence
@@ -114,6 +148,11 @@ class Site:
             max_context=max_context,
             per_doubling=1,
         )
+
+    @property
+    def request_s(self) -> float:
+        """From the arrival of a request until the engine has it. [s]."""
+        return 0.0 if self.habits is None else float(self.habits.request_s)
 
     def pool_bytes(self, *, max_num_seqs: int) -> int:
         """Return what is left for caches on the fullest rank, in a step full of tokens.
