@@ -99,8 +99,24 @@ class Habits:
         numeric
             With the host. [s]
         """
-        host_s = self.step_s + self.layer_s * layers + self.sequence_s * sequences
-        return self.work_s(parts_s) + host_s
+        return self.work_s(parts_s) + self.host_s(layers, sequences)
+
+    def host_s(self, layers: Numeric, sequences: Numeric) -> Numeric:
+        """Return what the host adds to a step.
+
+        Parameters
+        ----------
+        layers : numeric
+            Layers of the model. [1]
+        sequences : numeric
+            Sequences in the step on one rank. [1]
+
+        Returns
+        -------
+        numeric
+            Schedule, launches and samples. [s]
+        """
+        return self.step_s + self.layer_s * layers + self.sequence_s * sequences
 
 
 class _Strict(BaseModel):
