@@ -154,11 +154,14 @@ class ErrorRow(_Strict):
         How many. [1]
     median_fraction, p90_fraction : float
         Of the absolute relative error. [1]
+    in_band_fraction : float
+        Share between p10 and p90. [1]
     """
 
     rows: int
     median_fraction: float
     p90_fraction: float
+    in_band_fraction: float
 
 
 class HabitsFile(_Strict):
