@@ -246,6 +246,11 @@ def run_of(cells: Mapping[str, str], where: str) -> ServedRun:
         kind = "static_batch"
     devices = int(_number(cells, "devices", where, default=0.0))
     given = int(_number(cells, "replicas", where, default=0.0))
+    if kind == "disaggregated" and not given:
+        raise ScenarioError(
+            "the row does not say how many workers share the requests",
+            where=f"{where}, column decode_num_workers",
+        )
     return ServedRun(
         kind=kind,
         model=_required(cells, "model", where),
