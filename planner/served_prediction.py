@@ -10,9 +10,9 @@ import numpy as np
 
 from planner.errors import PlannerError
 from planner.served_sites import site_of
-from planner.served_table import ServedRow, ServedRun
-from planner.serving.engine_habits import Figure, band_of, habits_of, load_habits
-from planner.serving.served_load import BareSteps, closed_loop, saturated, static_batch
+from planner.served_table import Kind, ServedRow, ServedRun
+from planner.serving.engine_habits import Figure, Habits, band_of, habits_of, load_habits
+from planner.serving.served_load import BareSteps, Floats, closed_loop, saturated, static_batch
 from planner.serving.site import Site
 
 _HASH_DIGITS = 10
@@ -56,7 +56,7 @@ def bare_steps(site: Site, runs: Sequence[ServedRun]) -> BareSteps:
     if runs[0].kind == "saturated":
         return saturated(site, isl, osl)
     each = np.array([run.concurrency / run.replicas for run in runs])
-    form: Callable[..., BareSteps] = closed_loop if runs[0].kind == "closed_loop" else static_batch
+    form: Callable[..., BareSteps] = static_batch if runs[0].kind == "static_batch" else closed_loop
     return form(site, each, isl, osl)
 
 
@@ -115,32 +115,48 @@ def predict_served(rows: Sequence[ServedRow]) -> list[Predicted | str]:
 def _answers(runs: Sequence[ServedRun]) -> list[Predicted]:
     site, run = site_of(runs[0]), runs[0]
     bare, habits = bare_steps(site, runs), habits_of(run.engine, run.precision)
+    ranks = site.execution.layout.attention_dp * np.array([each.replicas for each in runs])
+    columns = _figures(run.kind, bare, habits, ranks)
     fitted = set(load_habits().fitted)
-    loop = run.kind == "closed_loop"
-    tpot_s = bare.tpot_s(habits) if run.kind != "static_batch" else bare.step_s(habits)
-    ttft_s = bare.ttft_s(habits) if loop else bare.batch_ttft_s(habits)
-    copies = site.execution.layout.attention_dp * np.array([each.replicas for each in runs])
-    if run.kind == "saturated":
-        rate = habits.queued * copies * bare.sequences / tpot_s
-    else:
-        rate = copies * bare.sequences * bare.osl / (ttft_s + tpot_s * np.maximum(bare.osl - 1, 0))
-    answers = []
-    for at, each in enumerate(runs):
-        queued = each.kind == "saturated"
-        answers.append(
-            Predicted(
-                ttft_s=None if queued else _banded("ttft", ttft_s[at], habits.measured),
-                tpot_s=_banded("tpot", tpot_s[at], habits.measured),
-                output_tokens_per_s=_banded("throughput", rate[at], habits.measured),
-                fitted=group_of(each, site.model.parameters) in fitted,
-            )
+    return [
+        Predicted(
+            ttft_s=_banded("ttft", columns[0], at, habits),
+            tpot_s=_banded("tpot", columns[1], at, habits),
+            output_tokens_per_s=_banded("throughput", columns[2], at, habits),
+            fitted=group_of(each, site.model.parameters) in fitted,
         )
-    return answers
+        for at, each in enumerate(runs)
+    ]
 
 
-def _banded(figure: Figure, value: float, measured: bool) -> tuple[float, float, float]:
-    low, high = band_of(figure, measured)
-    return float(value), float(value * low), float(value * high)
+def _figures(
+    kind: Kind, bare: BareSteps, habits: Habits, ranks: np.ndarray
+) -> tuple[Floats | None, Floats, Floats | None]:
+    """TTFT, TPOT and throughput of runs of a kind; None for what it does not tell.
+
+    With prompts read elsewhere, TTFT and throughput hang on workers that decode rows do not tell.
+    """
+    in_flight = ranks * bare.sequences
+    if kind == "saturated":
+        tpot_s = bare.tpot_s(habits)
+        return None, tpot_s, np.asarray(habits.queued * in_flight / tpot_s)
+    if kind == "disaggregated":
+        return None, bare.step_s(habits), None
+    loop = kind == "closed_loop"
+    ttft_s = bare.ttft_s(habits) if loop else bare.batch_ttft_s(habits)
+    tpot_s = bare.tpot_s(habits) if loop else bare.step_s(habits)
+    whole_s = ttft_s + tpot_s * np.maximum(bare.osl - 1, 0)
+    return ttft_s, tpot_s, np.asarray(in_flight * bare.osl / whole_s)
+
+
+def _banded(
+    figure: Figure, column: Floats | None, at: int, habits: Habits
+) -> tuple[float, float, float] | None:
+    if column is None:
+        return None
+    low, high = band_of(figure, habits.measured)
+    value = float(column[at])
+    return value, value * low, value * high
 
 
 __all__ = ["Predicted", "bare_steps", "group_of", "predict_served"]

@@ -12,8 +12,8 @@ from typing import Literal
 
 from planner.errors import PlannerError, ScenarioError
 
-Kind = Literal["static_batch", "closed_loop", "saturated"]
-KINDS: tuple[Kind, ...] = ("static_batch", "closed_loop", "saturated")
+Kind = Literal["static_batch", "closed_loop", "saturated", "disaggregated"]
+KINDS: tuple[Kind, ...] = ("static_batch", "closed_loop", "saturated", "disaggregated")
 
 ENGINES = {
     "trtllm": "tensorrt-llm",
@@ -38,8 +38,9 @@ class ServedRun:
 
     Parameters
     ----------
-    kind : {"static_batch", "closed_loop", "saturated"}
-        All requests start together, a fixed number is in flight, or all are queued at once.
+    kind : {"static_batch", "closed_loop", "saturated", "disaggregated"}
+        All requests start together, a fixed number is in flight, all are queued at once, or a fixed
+        number is in flight on workers that decode only.
     model, device, precision : str
         As written.
     engine, version : str
@@ -194,9 +195,9 @@ def _seconds(cells: Mapping[str, str]) -> dict[str, str]:
 
 
 def _decode_side(cells: Mapping[str, str]) -> dict[str, str]:
-    """The columns of a closed loop on the decode workers alone."""
+    """The decode workers alone, by the names of columns that other tables use."""
     return {
-        "kind": "closed_loop",
+        "kind": "disaggregated",
         "model": cells["model_path"],
         "device": cells.get("system", "").replace("_", "-"),
         "engine": cells.get("backend", ""),
@@ -245,6 +246,11 @@ def run_of(cells: Mapping[str, str], where: str) -> ServedRun:
         kind = "static_batch"
     devices = int(_number(cells, "devices", where, default=0.0))
     given = int(_number(cells, "replicas", where, default=0.0))
+    if kind == "disaggregated" and not given:
+        raise ScenarioError(
+            "the row does not say how many workers share the requests",
+            where=f"{where}, column decode_num_workers",
+        )
     return ServedRun(
         kind=kind,
         model=_required(cells, "model", where),

@@ -225,22 +225,64 @@ def logs(runs: Runs, x: np.ndarray, at: np.ndarray) -> dict[str, np.ndarray]:
     return found
 
 
-def error_row(ratio: np.ndarray) -> dict[str, float | int]:
-    """Count, median and p90 of absolute relative errors."""
-    errors = np.abs(np.expm1(ratio))
+def error_row(ratio: np.ndarray, band: dict[str, float]) -> dict[str, float | int]:
+    """Count, median and p90 of absolute relative errors, and the share inside the band."""
+    errors, factor = np.abs(np.expm1(ratio)), np.exp(-ratio)
+    inside = (band["low"] <= factor) & (factor <= band["high"])
     return {
         "rows": int(errors.size),
         "median_fraction": round(float(np.median(errors)), 4),
         "p90_fraction": round(float(np.quantile(errors, 0.9)), 4),
+        "in_band_fraction": round(float(inside.mean()), 4),
     }
+
+
+def queued_logs(queue: Runs, x: np.ndarray, pace: float) -> np.ndarray:
+    """Logarithms of predicted over measured throughput of the half that is not fitted."""
+    at = np.flatnonzero(~queue.fitted & np.isfinite(queue.measured("output_tokens_per_s")))
+    return np.log(pace * rates(queue, x, at) / queue.measured("output_tokens_per_s")[at])
+
+
+def rates(queue: Runs, x: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Tokens per second with all requests queued, by the closed form."""
+    ranks = np.array([row.run.attention_dp * row.run.replicas for row in queue.rows])[at]
+    return queue.bare.sequences[at] * ranks / tpot_s(queue, x, at)
 
 
 def queued_pace(runs: Runs, x: np.ndarray) -> float:
     """Measured throughput over the closed form's with all requests queued, fitted half alone."""
     at = np.flatnonzero(runs.fitted & np.isfinite(runs.measured("output_tokens_per_s")))
-    ranks = np.array([row.run.attention_dp * row.run.replicas for row in runs.rows])[at]
-    rate = runs.bare.sequences[at] * ranks / tpot_s(runs, x, at)
-    return float(np.median(runs.measured("output_tokens_per_s")[at] / rate))
+    return float(np.median(runs.measured("output_tokens_per_s")[at] / rates(runs, x, at)))
+
+
+def band_of(ratio: np.ndarray) -> dict[str, float]:
+    """Factors from a prediction to the tenth and ninetieth percentile of what is measured."""
+    low, high = np.exp(-np.quantile(ratio, [0.9, 0.1]))
+    return {"low": figure(low), "high": figure(high)}
+
+
+def errors_of(
+    runs: Runs,
+    queue: Runs,
+    x: np.ndarray,
+    folds: dict[str, Any],
+    bands: dict[str, Any],
+    pace: float,
+) -> dict[str, Any]:
+    """Errors of each figure, of folds and of the half that is not fitted."""
+    outside = np.flatnonzero(~runs.fitted)
+    asked = dict(folds)
+    asked["other half"] = logs(runs, x, outside)
+    for number, engine in enumerate(ENGINES):
+        asked[f"other half, {engine}"] = logs(runs, x, outside[runs.engine[outside] == number])
+    errors = {
+        name: {fold: error_row(ratios[name], bands[name]) for fold, ratios in asked.items()}
+        for name in ("tpot", "ttft", "throughput")
+    }
+    errors["throughput"]["all queued, other half"] = error_row(
+        queued_logs(queue, x, pace), bands["throughput"]
+    )
+    return errors
 
 
 def document(runs: Runs, queue: Runs, x: np.ndarray, folds: dict[str, Any]) -> dict[str, Any]:
@@ -252,6 +294,8 @@ def document(runs: Runs, queue: Runs, x: np.ndarray, folds: dict[str, Any]) -> d
     for at, engine in enumerate(ENGINES):
         engines[engine] = {n: figure(getattr(plain, n)[at]) for n, _, _ in (*TPOT, *TTFT)}
     parts = np.exp(x[: len(PARTS)])
+    pace = queued_pace(queue, x)
+    bands = {name: band_of(ratio) for name, ratio in folds["group left out"].items()}
     group = sorted(set(runs.group[runs.fitted]) | set(queue.group[queue.fitted]))
     return {
         "source": "InferenceMAX runs as collected by ai-dynamo/aiconfigurator 095f58a5 "
@@ -267,18 +311,9 @@ def document(runs: Runs, queue: Runs, x: np.ndarray, folds: dict[str, Any]) -> d
             for at, name in enumerate(PRECISIONS)
         },
         "engines": engines,
-        "queued": figure(queued_pace(queue, x)),
-        "bands": {
-            name: {
-                "low": figure(np.exp(-np.quantile(ratio, 0.9))),
-                "high": figure(np.exp(-np.quantile(ratio, 0.1))),
-            }
-            for name, ratio in folds["group left out"].items()
-        },
-        "errors": {
-            name: {fold: error_row(ratios[name]) for fold, ratios in folds.items()}
-            for name in ("tpot", "ttft", "throughput")
-        },
+        "queued": figure(pace),
+        "bands": bands,
+        "errors": errors_of(runs, queue, x, folds, bands, pace),
         "fitted": [str(each) for each in group],
     }
 
@@ -292,7 +327,7 @@ def main(arguments: Sequence[str]) -> None:
     """Fit, ask the other half once, and write the file."""
     closed, queued = (Path(each) for each in arguments)
     runs, queue = load_runs(closed, "closed_loop"), load_runs(queued, "saturated")
-    inside, outside = np.flatnonzero(runs.fitted), np.flatnonzero(~runs.fitted)
+    inside = np.flatnonzero(runs.fitted)
     x = fit(runs, inside)
     fold = np.array([int(each[2:4], 16) % 5 for each in runs.group])
     folds = {
@@ -301,9 +336,9 @@ def main(arguments: Sequence[str]) -> None:
         "device left out": left_out(runs, inside, runs.device),
     }
     data = document(runs, queue, x, folds)
-    for name, ratios in (*folds.items(), ("other half", logs(runs, x, outside))):
-        for what, ratio in ratios.items():
-            print(f"{name:16s} {what:10s} {error_row(ratio)}")
+    for what, errors in data["errors"].items():
+        for name, row in errors.items():
+            print(f"{what:10s} {name:26s} {row}")
     TARGET.parent.mkdir(exist_ok=True)
     TARGET.write_text(HEAD + yaml.safe_dump(data, sort_keys=False, width=100), encoding="utf-8")
     print(f"wrote {TARGET}")

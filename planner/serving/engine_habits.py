@@ -102,8 +102,24 @@ class Habits:
         numeric
             With the host. [s]
         """
-        host_s = self.step_s + self.layer_s * layers + self.sequence_s * sequences
-        return self.work_s(parts_s) + host_s
+        return self.work_s(parts_s) + self.host_s(layers, sequences)
+
+    def host_s(self, layers: Numeric, sequences: Numeric) -> Numeric:
+        """Return what the host adds to a step.
+
+        Parameters
+        ----------
+        layers : numeric
+            Layers of the model. [1]
+        sequences : numeric
+            Sequences in the step on one rank. [1]
+
+        Returns
+        -------
+        numeric
+            Schedule, launches and samples. [s]
+        """
+        return self.step_s + self.layer_s * layers + self.sequence_s * sequences
 
 
 class _Strict(BaseModel):
@@ -141,11 +157,14 @@ class ErrorRow(_Strict):
         How many. [1]
     median_fraction, p90_fraction : float
         Of the absolute relative error. [1]
+    in_band_fraction : float
+        Share between p10 and p90. [1]
     """
 
     rows: int
     median_fraction: float
     p90_fraction: float
+    in_band_fraction: float
 
 
 class HabitsFile(_Strict):

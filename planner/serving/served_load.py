@@ -116,7 +116,8 @@ class BareSteps:
         array, shape (runs,)
             ``prefill_s`` is that of the whole batch here. [s]
         """
-        return np.asarray(habits.step_seconds(self.prefill_s, self.layers, self.sequences))
+        host_s = habits.host_s(self.layers, self.sequences)
+        return np.asarray(host_s + habits.prompt * habits.work_s(self.prefill_s))
 
 
 def closed_loop(site: Site, concurrency: Floats, isl: Floats, osl: Floats) -> BareSteps:
@@ -165,6 +166,8 @@ def static_batch(site: Site, batch: Floats, isl: Floats, osl: Floats) -> BareSte
 def saturated(site: Site, isl: Floats, osl: Floats) -> BareSteps:
     """Return the steps of runs with all requests queued: the cache pool bounds what is in flight.
 
+    A request is admitted once the pool has room for the whole of it, so that none is ever evicted.
+
     Parameters
     ----------
     site : Site
@@ -186,7 +189,7 @@ def saturated(site: Site, isl: Floats, osl: Floats) -> BareSteps:
     if room <= 0:
         raise ScenarioError("the weights leave no room for caches", where="tp", got=room)
     pool = site.pool(room, short=256, long=8192)
-    need = np.array([pool.of_tokens(int(a + b / 2)) for a, b in zip(isl, osl, strict=True)])
+    need = np.array([pool.of_tokens(int(a + b)) for a, b in zip(isl, osl, strict=True)])
     most = MOST_SEQUENCES if pool.blocks is None else pool.blocks / need
     sequences = np.clip(np.broadcast_to(most, isl.shape), 1.0, MOST_SEQUENCES)
     packed = np.maximum(np.round(PACKED_TOKENS / isl), 1.0)
