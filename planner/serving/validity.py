@@ -20,9 +20,9 @@ MOST_REREADS = 0.25
 """Times per request that a sequence may be put back without moving rates by a tenth."""
 LEAST_STEPS_PER_CHUNK = 32.0
 """Decode steps of a request for each chunk of a prompt, below which prompts queue one by one."""
-FULL_STEPS = "prompts as long as a step queue for nearly full steps"
+FULL_STEPS = "prompts of half a step and more queue for nearly full steps"
 MOST_UTILISATION = 0.6
-LEAST_CHUNKS = 0.75
+LEAST_CHUNKS = 0.5
 """Load over capacity, and prompts over tokens of a step, beyond which prompts queue so."""
 
 
@@ -64,8 +64,8 @@ def doubt(
     chunks = float(shape.new_tokens.mean()) / max_num_batched_tokens
     short = 1 < chunks > shape.decode_steps / LEAST_STEPS_PER_CHUNK
     queued = (np.asarray(full_steps) | open_arrivals) & short
-    busy = np.asarray(full_steps) & (np.asarray(utilisation) > MOST_UTILISATION)
-    nearly = busy & open_arrivals & (chunks > LEAST_CHUNKS)
+    busy = open_arrivals & (np.asarray(utilisation) > MOST_UTILISATION)
+    nearly = busy & (chunks > LEAST_CHUNKS)
     later = np.where(queued, LONG_PROMPTS, np.where(nearly, FULL_STEPS, VALID))
     found = np.where(full, FULL_POOL, later)
     return found if found.ndim else str(found)

@@ -6,6 +6,7 @@ import csv
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from planner import Scenario, load_hardware, load_model
 from planner.deployment import resolve
@@ -15,6 +16,7 @@ from planner.serving.replica import ReplicaSettings
 from planner.serving.simulator import simulate
 from planner.serving.site import Site
 from planner.serving.workload import Workload
+from validation.served_simulation import median_errors, simulated_runs
 
 MOST_SLOTS = 256
 
@@ -63,3 +65,15 @@ def test_llama_8b_on_one_h100(shared_data: Path) -> None:
     tpot, throughput = np.median(np.abs(np.array(errors)), axis=0)
     assert tpot < 0.10
     assert throughput < 0.15
+
+
+@pytest.mark.slow
+def test_closed_loops_of_the_untouched_half_in_the_simulator(shared_data: Path) -> None:
+    """Medians over every run that no constant was fitted on."""
+    table = shared_data / "end_to_end" / "closed_loop.csv"
+    runs = [run for run in simulated_runs(table) if not run.fitted]
+    assert len(runs) > 1000
+    errors = median_errors(runs)
+    assert errors["throughput"] < 0.15
+    assert errors["ttft"] < 0.30
+    assert errors["tpot"] < 0.15
