@@ -300,6 +300,7 @@ class ReplicaCapacity:
                 self.shape,
                 max_num_batched_tokens=self.max_num_batched_tokens,
                 preemption=preemption if open_arrivals else self._crest(flight, preemption),
+                concurrency_limit=self.concurrency_limit,
                 full_steps=np.equal(self.limited_by, "tokens"),
                 utilisation=load,
                 open_arrivals=open_arrivals,

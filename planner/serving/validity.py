@@ -16,8 +16,10 @@ LONG_PROMPTS = "outputs are over before the prompts around them are read"
 
 MOST_CHANCE = 0.05
 """Chance of a full pool beyond which sequences that are put back count."""
-MOST_REREADS = 0.25
+MOST_REREADS = 0.1
 """Times per request that a sequence may be put back without moving rates by a tenth."""
+FEWEST_SEQUENCES = 10
+"""Sequences that a pool must hold for means to tell how many it holds."""
 LEAST_STEPS_PER_CHUNK = 32.0
 """Decode steps of a request for each chunk of a prompt, below which prompts queue one by one."""
 FULL_STEPS = "prompts of half a step and more queue for nearly full steps"
@@ -31,6 +33,7 @@ def doubt(
     *,
     max_num_batched_tokens: int,
     preemption: Numeric,
+    concurrency_limit: Numeric,
     full_steps: Numeric,
     utilisation: Numeric,
     open_arrivals: bool,
@@ -48,6 +51,8 @@ def doubt(
         Most tokens in one step. [tokens]
     preemption : numeric
         Chance that the pool is too small at a random time. [1]
+    concurrency_limit : numeric
+        Most sequences in flight. [1]
     full_steps : bool or array of bool
         Whether the tokens of steps are what binds.
     utilisation : numeric
@@ -60,7 +65,9 @@ def doubt(
     str or array of str
         One clause.
     """
-    full = (np.asarray(preemption) > MOST_CHANCE) & (rereads_bound(shape) > MOST_REREADS)
+    few = np.asarray(concurrency_limit) < FEWEST_SEQUENCES
+    counts = few | (rereads_bound(shape) > MOST_REREADS)
+    full = (np.asarray(preemption) > MOST_CHANCE) & counts
     chunks = float(shape.new_tokens.mean()) / max_num_batched_tokens
     short = 1 < chunks > shape.decode_steps / LEAST_STEPS_PER_CHUNK
     queued = (np.asarray(full_steps) | open_arrivals) & short
