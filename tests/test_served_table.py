@@ -84,6 +84,17 @@ def test_rows_that_cannot_be_predicted_say_why(tmp_path: Path) -> None:
     assert sum(found.unanswered.values()) == 4
 
 
+def test_what_stands_in_is_said(tmp_path: Path) -> None:
+    path = table(tmp_path, ROW, ROW.replace("vllm", "mine"), ROW.replace("h100-sxm", "mi300x"))
+    plain, engine, device = (each for each in compare_served(path).answers)
+    assert isinstance(plain, Predicted)
+    assert isinstance(engine, Predicted)
+    assert isinstance(device, Predicted)
+    assert plain.note == ""
+    assert "mine" in engine.note
+    assert "floor" in device.note
+
+
 @pytest.mark.parametrize(
     ("cells", "expected"),
     [

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from planner.cost.roofline import StepCost, step_cost
-from planner.cost.step_times import step_times
+from planner.cost.step_times import StepTimes, step_times
 from planner.errors import ScenarioError
 from planner.model import Step
 from planner.serving.engine_habits import PARTS, Habits
@@ -51,6 +51,8 @@ class BareSteps:
         Output tokens of a request. [tokens]
     layers : array or int
         Of the model. [1]
+    calibrated : bool
+        Whether the kernels' seconds are calibrated; floors otherwise.
     """
 
     decode_s: Floats
@@ -58,6 +60,7 @@ class BareSteps:
     sequences: Floats
     osl: Floats
     layers: Floats | int
+    calibrated: bool = True
 
     def tpot_s(self, habits: Habits) -> Floats:
         r"""Return the seconds from token to token while others' prompts are read in between.
@@ -203,32 +206,29 @@ def saturated(site: Site, isl: Floats, osl: Floats) -> BareSteps:
     sequences = np.clip(np.broadcast_to(most, isl.shape), 1.0, MOST_SEQUENCES)
     packed = np.maximum(np.round(PACKED_TOKENS / isl), 1.0)
     bare = _bare(site, np.floor(sequences), isl, osl, packed)
-    return BareSteps(
-        decode_s=bare.decode_s,
-        prefill_s=bare.prefill_s / packed,
-        sequences=bare.sequences,
-        osl=bare.osl,
-        layers=bare.layers,
-    )
+    return replace(bare, prefill_s=bare.prefill_s / packed)
 
 
 def _bare(site: Site, sequences: Floats, isl: Floats, osl: Floats, prompts: Floats) -> BareSteps:
     context = np.maximum(np.round(isl + osl / 2), 1.0)
     steps = (Step.decode(sequences, context), Step.prefill(prompts, np.maximum(isl, 1.0)))
     costs = [step_cost(site.model, step, site.execution, site.device, site.links) for step in steps]
-    decode_s, prefill_s = (_parts(cost, site, isl.shape) for cost in costs)
+    measured = step_times(costs, site.execution)
+    decode_s, prefill_s = (
+        _parts(cost, measured[at] if measured else None, isl.shape) for at, cost in enumerate(costs)
+    )
     return BareSteps(
         decode_s=decode_s,
         prefill_s=prefill_s,
         sequences=sequences,
         osl=np.maximum(osl, 1.0),
         layers=len(site.model.layers),
+        calibrated=measured is not None,
     )
 
 
-def _parts(cost: StepCost, site: Site, shape: tuple[int, ...]) -> Floats:
-    measured = step_times((cost,), site.execution)
-    each = measured[0].operations_s if measured else [item.floor_s for item in cost.operations]
+def _parts(cost: StepCost, times: StepTimes | None, shape: tuple[int, ...]) -> Floats:
+    each = times.operations_s if times else [item.floor_s for item in cost.operations]
     parts = np.zeros((len(PARTS), *shape))
     for item, seconds in zip(cost.operations, each, strict=True):
         parts[PARTS.index(_part(item.operation.kind))] += seconds
