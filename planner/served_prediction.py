@@ -142,7 +142,7 @@ def _note(run: ServedRun, bare: BareSteps, habits: Habits) -> str:
     if not habits.measured:
         said.append(
             f"no run of {run.engine or 'an unnamed engine'} in {run.precision or 'its own format'} "
-            "was fitted: the mean of engines and the kernels' own pace stand in"
+            "was fitted: other engines' constants or the kernels' own pace stand in"
         )
     return "; ".join(said)
 

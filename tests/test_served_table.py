@@ -9,9 +9,12 @@ import pytest
 
 from planner import load_model
 from planner.errors import ScenarioError
-from planner.served_prediction import Predicted, predict_served
-from planner.served_sites import weights_of
+from planner.model import Step
+from planner.served_prediction import Predicted, bare_steps, predict_served
+from planner.served_sites import site_of, weights_of
 from planner.served_table import is_served_table, read_served_table, run_of
+from planner.serving.engine_habits import habits_of
+from planner.serving.served_load import REAL_LENGTH, service_seconds
 from validation.cli import execute
 from validation.served_loads import compare_served
 
@@ -140,6 +143,16 @@ def test_the_command_recognises_the_table(
     assert float(row["predicted_tpot_p10_s"]) < float(row["predicted_tpot_s"])
     assert float(row["predicted_output_tokens_per_s"]) > 0
     assert row["fitted"] in ("True", "False")
+
+
+def test_the_step_of_a_closed_loop_is_the_step_of_the_simulator(tmp_path: Path) -> None:
+    (row,) = read_served_table(table(tmp_path, ROW))
+    assert row.run is not None
+    site, habits = site_of(row.run), habits_of("vllm", "bf16")
+    (closed,) = bare_steps(site, [row.run]).step_s(habits)
+    mean = REAL_LENGTH * (row.run.isl + row.run.osl / 2)
+    step = Step.decode(16, round(mean))
+    assert float(service_seconds(site, habits)(step)) == pytest.approx(closed, rel=1e-9)
 
 
 def test_published_runs_that_were_not_fitted(shared_data: Path) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from planner.arrays import Numeric
 from planner.cost.roofline import StepCost, step_cost
 from planner.cost.step_times import StepTimes, step_times
 from planner.errors import ScenarioError
@@ -51,6 +53,8 @@ class BareSteps:
         Output tokens of a request. [tokens]
     layers : array or int
         Of the model. [1]
+    launches : array or int
+        Kernels of one pass over a prompt. [1]
     calibrated : bool
         Whether the kernels' seconds are calibrated; floors otherwise.
     """
@@ -60,6 +64,7 @@ class BareSteps:
     sequences: Floats
     osl: Floats
     layers: Floats | int
+    launches: Floats | float = 0
     calibrated: bool = True
 
     def tpot_s(self, habits: Habits) -> Floats:
@@ -111,6 +116,7 @@ class BareSteps:
         prompt_s = habits.work_s(self.prefill_s)
         return np.asarray(
             habits.request_s
+            + habits.launch_s * self.launches
             + habits.waited_steps * self.tpot_s(habits)
             + (habits.prompt + habits.burst * self.sequences) * prompt_s
         )
@@ -209,6 +215,36 @@ def saturated(site: Site, isl: Floats, osl: Floats) -> BareSteps:
     return replace(bare, prefill_s=bare.prefill_s / packed)
 
 
+def service_seconds(site: Site, habits: Habits) -> Callable[[Step], Numeric]:
+    """Return the function from a step to its seconds inside a service.
+
+    Parameters
+    ----------
+    site : Site
+        One replica.
+    habits : Habits
+        Of its engine.
+
+    Returns
+    -------
+    callable
+        Of steps whose fields may be arrays; fit for :func:`planner.serving.step_table.tabulate`.
+        [s]
+    """
+
+    def seconds(step: Step) -> Numeric:
+        part = part_of(step, site.stages)
+        cost = step_cost(site.model, part, site.execution, site.device, site.links)
+        measured = step_times((cost,), site.execution)
+        shape = np.broadcast_shapes(
+            *(np.shape(each) for each in (step.batch, step.new_tokens, step.cached_tokens))
+        )
+        parts_s = _parts(cost, measured[0] if measured else None, shape)
+        return habits.step_seconds(parts_s, len(site.model.layers), step.batch)
+
+    return seconds
+
+
 def _bare(site: Site, sequences: Floats, isl: Floats, osl: Floats, prompts: Floats) -> BareSteps:
     context = np.maximum(np.round(isl + osl / 2), 1.0)
     steps = (Step.decode(sequences, context), Step.prefill(prompts, np.maximum(isl, 1.0)))
@@ -223,6 +259,7 @@ def _bare(site: Site, sequences: Floats, isl: Floats, osl: Floats, prompts: Floa
         sequences=sequences,
         osl=np.maximum(osl, 1.0),
         layers=len(site.model.layers),
+        launches=sum(item.count for item in costs[1].operations),
         calibrated=measured is not None,
     )
 
@@ -243,4 +280,4 @@ def _part(kind: str) -> str:
     return _PART_OF.get(kind, "other")
 
 
-__all__ = ["BareSteps", "closed_loop", "saturated", "static_batch"]
+__all__ = ["BareSteps", "closed_loop", "saturated", "service_seconds", "static_batch"]

@@ -71,7 +71,7 @@ class Site:
         """
 
         def seconds(step: Step) -> Numeric:
-            part = _part(step, self.stages)
+            part = part_of(step, self.stages)
             cost = step_cost(self.model, part, self.execution, self.device, self.links)
             measured = None if confidence == "floor" else step_times((cost,), self.execution)
             if measured is None:
@@ -163,8 +163,21 @@ class Site:
         )
 
 
-def _part(step: Step, stages: int) -> Step:
-    """What of a step is in one pipeline stage at a time."""
+def part_of(step: Step, stages: int) -> Step:
+    """Return what of a step is in one pipeline stage at a time.
+
+    Parameters
+    ----------
+    step : Step
+        The whole step.
+    stages : int
+        Pipeline stages. [1]
+
+    Returns
+    -------
+    Step
+        An equal share of its sequences, or of its prompts' tokens.
+    """
     if stages == 1:
         return step
     if step.phase == "decode":
@@ -172,4 +185,4 @@ def _part(step: Step, stages: int) -> Step:
     return replace(step, new_tokens=maximum(step.new_tokens / stages, 1.0))
 
 
-__all__ = ["Confidence", "Site"]
+__all__ = ["Confidence", "Site", "part_of"]
