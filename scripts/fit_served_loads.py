@@ -33,8 +33,8 @@ SPLIT = (
 HEAD = "# Written by scripts/fit_served_loads.py; change that, not this file.\n"
 TPOT = (("pace", 1.0, 2.0), ("step_s", 3e-4, 1.0), ("layer_s", 2e-6, 1.0),
         ("sequence_s", 3e-6, 1.0), ("interleaved", 1.0, 2.0))  # fmt: skip
-TTFT = (("request_s", 1e-2, 3.0), ("launch_s", 3e-5, 1.0), ("prompt", 1.0, 2.0), ("waited_steps", 0.6, 1.0),
-        ("burst", 0.05, 1.0))  # fmt: skip
+TTFT = (("request_s", 1e-2, 3.0), ("launch_s", 3e-5, 1.0), ("prompt", 1.0, 2.0),
+        ("waited_steps", 0.6, 1.0), ("burst", 0.05, 1.0))  # fmt: skip
 """Constants of each engine: where they start, and how firmly they are held there."""
 
 

@@ -225,7 +225,8 @@ def habits_of(engine: str, precision: str) -> Habits:
     """Return the constants of an engine.
 
     An engine that was never measured has the geometric mean of those that were, or what
-    :data:`MADE_OF` says; a precision that was not, the kernels' own pace. Both are said by ``measured``.
+    :data:`MADE_OF` says; a precision that was not, the kernels' own pace. Both are said by
+    ``measured``.
 
     Parameters
     ----------

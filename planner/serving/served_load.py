@@ -14,7 +14,7 @@ from planner.cost.step_times import StepTimes, step_times
 from planner.errors import ScenarioError
 from planner.model import Step
 from planner.serving.engine_habits import PARTS, Habits
-from planner.serving.site import Site
+from planner.serving.site import Site, part_of
 
 Floats = NDArray[np.float64]
 
@@ -248,7 +248,10 @@ def service_seconds(site: Site, habits: Habits) -> Callable[[Step], Numeric]:
 def _bare(site: Site, sequences: Floats, isl: Floats, osl: Floats, prompts: Floats) -> BareSteps:
     context = np.maximum(np.round(isl + osl / 2), 1.0)
     steps = (Step.decode(sequences, context), Step.prefill(prompts, np.maximum(isl, 1.0)))
-    costs = [step_cost(site.model, step, site.execution, site.device, site.links) for step in steps]
+    costs = tuple(
+        step_cost(site.model, part_of(step, site.stages), site.execution, site.device, site.links)
+        for step in steps
+    )
     measured = step_times(costs, site.execution)
     decode_s, prefill_s = (
         _parts(cost, measured[at] if measured else None, isl.shape) for at, cost in enumerate(costs)
