@@ -168,3 +168,6 @@ def test_published_runs_that_were_not_fitted(shared_data: Path) -> None:
     found = queued.errors("output_tokens_per_s")
     assert found.median_fraction is not None
     assert found.median_fraction <= 0.15
+    workers = compare_served(shared_data / "end_to_end" / "disaggregated.csv").errors("tpot_s")
+    assert workers.median_fraction is not None
+    assert workers.median_fraction <= 0.20
