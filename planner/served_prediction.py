@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -28,12 +28,15 @@ class Predicted:
         Value, p10 and p90; None where the load has no such figure. [s], [s], [tokens/s]
     fitted : bool
         Whether a constant was fitted on this very run.
+    note : str
+        What stands in for a measurement that nobody made; the band is wider then.
     """
 
     ttft_s: tuple[float, float, float] | None
     tpot_s: tuple[float, float, float] | None
     output_tokens_per_s: tuple[float, float, float] | None
     fitted: bool = False
+    note: str = ""
 
 
 def bare_steps(site: Site, runs: Sequence[ServedRun]) -> BareSteps:
@@ -115,6 +118,8 @@ def predict_served(rows: Sequence[ServedRow]) -> list[Predicted | str]:
 def _answers(runs: Sequence[ServedRun]) -> list[Predicted]:
     site, run = site_of(runs[0]), runs[0]
     bare, habits = bare_steps(site, runs), habits_of(run.engine, run.precision)
+    note = _note(run, bare, habits)
+    habits = replace(habits, measured=habits.measured and bare.calibrated)
     ranks = site.execution.layout.attention_dp * np.array([each.replicas for each in runs])
     columns = _figures(run.kind, bare, habits, ranks)
     fitted = set(load_habits().fitted)
@@ -124,9 +129,22 @@ def _answers(runs: Sequence[ServedRun]) -> list[Predicted]:
             tpot_s=_banded("tpot", columns[1], at, habits),
             output_tokens_per_s=_banded("throughput", columns[2], at, habits),
             fitted=group_of(each, site.model.parameters) in fitted,
+            note=note,
         )
         for at, each in enumerate(runs)
     ]
+
+
+def _note(run: ServedRun, bare: BareSteps, habits: Habits) -> str:
+    said = []
+    if not bare.calibrated:
+        said.append(f"no calibration profile covers {run.device}: kernels count at their floor")
+    if not habits.measured:
+        said.append(
+            f"no run of {run.engine or 'an unnamed engine'} in {run.precision or 'its own format'} "
+            "was fitted: other engines' constants or the kernels' own pace stand in"
+        )
+    return "; ".join(said)
 
 
 def _figures(

@@ -37,7 +37,7 @@ DEVICES = {
 }  # fmt: skip
 """Short names of devices."""
 
-_EIGHT_BIT_CACHE = ("tensorrt-llm",)
+_EIGHT_BIT_CACHE = ("tensorrt-llm", "nim")
 """Engines whose low-precision checkpoints come with a cache in fp8."""
 
 

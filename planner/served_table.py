@@ -20,11 +20,26 @@ ENGINES = {
     "tensorrt-llm": "tensorrt-llm",
     "tensorrt_llm": "tensorrt-llm",
     "trt-llm": "tensorrt-llm",
-    "nim": "tensorrt-llm",
+    "nim": "nim",
     "vllm": "vllm",
     "sglang": "sglang",
 }
-"""Names of engines as tables write them; NIM serves these models by TensorRT-LLM."""
+"""Names of engines as tables write them."""
+
+PRECISIONS = {
+    "float16": "fp16",
+    "half": "fp16",
+    "bfloat16": "bf16",
+    "nvfp4": "fp4",
+    "int8_wo": "int8",
+    "w8a16": "int8",
+    "int4_wo": "int4",
+    "w4a16": "int4",
+    "int4_awq": "awq",
+    "w4a16_awq": "awq",
+    "w4a16_gptq": "gptq",
+}
+"""Names of precisions as tables write them."""
 
 NODE_DEVICES = 8
 MOST_DEVICES = 4096
@@ -240,7 +255,7 @@ def run_of(cells: Mapping[str, str], where: str) -> ServedRun:
         raise ScenarioError(
             "unknown kind of load", where=where, got=cells["kind"], allowed=", ".join(KINDS)
         )
-    engine = cells.get("engine", "").lower()
+    engine, precision = (cells.get(name, "").lower() for name in ("engine", "precision"))
     tp, pp, dp, ep = _layout(cells, where)
     if "static batch" in cells.get("note", "").lower():
         kind = "static_batch"
@@ -255,7 +270,7 @@ def run_of(cells: Mapping[str, str], where: str) -> ServedRun:
         kind=kind,
         model=_required(cells, "model", where),
         device=_required(cells, "device", where).lower(),
-        precision=cells.get("precision", "").lower(),
+        precision=PRECISIONS.get(precision, precision),
         engine=ENGINES.get(engine, engine),
         version=cells.get("engine_version", ""),
         tp=tp,

@@ -33,8 +33,8 @@ SPLIT = (
 HEAD = "# Written by scripts/fit_served_loads.py; change that, not this file.\n"
 TPOT = (("pace", 1.0, 2.0), ("step_s", 3e-4, 1.0), ("layer_s", 2e-6, 1.0),
         ("sequence_s", 3e-6, 1.0), ("interleaved", 1.0, 2.0))  # fmt: skip
-TTFT = (("request_s", 1e-2, 1.0), ("prompt", 1.0, 2.0), ("waited_steps", 0.6, 1.0),
-        ("burst", 0.05, 1.0))  # fmt: skip
+TTFT = (("request_s", 1e-2, 3.0), ("launch_s", 3e-5, 1.0), ("prompt", 1.0, 2.0),
+        ("waited_steps", 0.6, 1.0), ("burst", 0.05, 1.0))  # fmt: skip
 """Constants of each engine: where they start, and how firmly they are held there."""
 
 
@@ -65,6 +65,7 @@ class Runs:
         chosen = BareSteps(
             decode_s=bare.decode_s[:, at], prefill_s=bare.prefill_s[:, at],
             sequences=bare.sequences[at], osl=bare.osl[at], layers=np.asarray(bare.layers)[at],
+            launches=np.asarray(bare.launches)[at],
         )  # fmt: skip
         return chosen, self.engine[at], self.precision[at]
 
@@ -75,7 +76,7 @@ def load_runs(path: Path, kind: str) -> Runs:
     for row in read_served_table(path):
         if row.run is not None and row.run.kind == kind:
             places.setdefault(row.run.place, []).append(row)
-    rows, steps, groups, parameters, layers = [], [], [], [], []
+    rows, steps, groups, parameters, layers, launches = [], [], [], [], [], []
     for members in places.values():
         runs = [row.run for row in members]
         try:
@@ -87,12 +88,14 @@ def load_runs(path: Path, kind: str) -> Runs:
         groups += [group_of(run, site.model.parameters) for run in runs]
         parameters += [site.model.parameters // 10**9] * len(runs)
         layers += [steps[-1].layers] * len(runs)
+        launches += [steps[-1].launches] * len(runs)
     bare = BareSteps(
         decode_s=np.concatenate([each.decode_s for each in steps], axis=1),
         prefill_s=np.concatenate([each.prefill_s for each in steps], axis=1),
         sequences=np.concatenate([each.sequences for each in steps]),
         osl=np.concatenate([each.osl for each in steps]),
         layers=np.array(layers, dtype=float),
+        launches=np.array(launches, dtype=float),
     )
     return Runs(
         rows=rows, bare=bare, group=np.array(groups), model=np.array(parameters),

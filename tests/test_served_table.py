@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from planner import load_model
 from planner.errors import ScenarioError
-from planner.served_prediction import Predicted, predict_served
-from planner.served_sites import weights_of
+from planner.model import Step
+from planner.served_prediction import Predicted, bare_steps, predict_served
+from planner.served_sites import site_of, weights_of
 from planner.served_table import is_served_table, read_served_table, run_of
+from planner.serving.engine_habits import habits_of
+from planner.serving.served_load import REAL_LENGTH
 from validation.cli import execute
 from validation.served_loads import compare_served
 
@@ -84,6 +88,17 @@ def test_rows_that_cannot_be_predicted_say_why(tmp_path: Path) -> None:
     assert sum(found.unanswered.values()) == 4
 
 
+def test_what_stands_in_is_said(tmp_path: Path) -> None:
+    path = table(tmp_path, ROW, ROW.replace("vllm", "mine"), ROW.replace("h100-sxm", "mi300x"))
+    plain, engine, device = (each for each in compare_served(path).answers)
+    assert isinstance(plain, Predicted)
+    assert isinstance(engine, Predicted)
+    assert isinstance(device, Predicted)
+    assert plain.note == ""
+    assert "mine" in engine.note
+    assert "floor" in device.note
+
+
 @pytest.mark.parametrize(
     ("cells", "expected"),
     [
@@ -131,6 +146,18 @@ def test_the_command_recognises_the_table(
     assert row["fitted"] in ("True", "False")
 
 
+def test_the_step_of_a_closed_loop_is_the_step_of_the_simulator(tmp_path: Path) -> None:
+    (row,) = read_served_table(table(tmp_path, ROW))
+    assert row.run is not None
+    site, habits = site_of(row.run), habits_of("vllm", "bf16")
+    (closed,) = bare_steps(site, [row.run]).step_s(habits)
+    mean = REAL_LENGTH * (row.run.isl + row.run.osl / 2)
+    step = Step.decode(16, round(mean))
+    assert float(replace(site, habits=habits).step_seconds("p50")(step)) == pytest.approx(
+        closed, rel=1e-9
+    )
+
+
 def test_published_runs_that_were_not_fitted(shared_data: Path) -> None:
     closed = compare_served(shared_data / "end_to_end" / "closed_loop.csv")
     for figure, median in (("tpot_s", 0.12), ("ttft_s", 0.30), ("output_tokens_per_s", 0.15)):
@@ -144,3 +171,6 @@ def test_published_runs_that_were_not_fitted(shared_data: Path) -> None:
     found = queued.errors("output_tokens_per_s")
     assert found.median_fraction is not None
     assert found.median_fraction <= 0.15
+    workers = compare_served(shared_data / "end_to_end" / "disaggregated.csv").errors("tpot_s")
+    assert workers.median_fraction is not None
+    assert workers.median_fraction <= 0.20

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -145,11 +146,17 @@ class ServedComparison:
     @property
     def unanswered(self) -> dict[str, int]:
         """Rows without a prediction by the reason. [1]."""
-        found: dict[str, int] = {}
-        for answer in self.answers:
-            if isinstance(answer, str):
-                found[answer] = found.get(answer, 0) + 1
-        return dict(sorted(found.items(), key=lambda item: -item[1]))
+        return _counted(each for each in self.answers if isinstance(each, str))
+
+    @property
+    def notes(self) -> dict[str, int]:
+        """Rows by what stands in for a measurement. [1]."""
+        notes = (each.note for each in self.answers if not isinstance(each, str))
+        return _counted(note for note in notes if note)
+
+
+def _counted(words: Iterable[str]) -> dict[str, int]:
+    return dict(Counter(words).most_common())
 
 
 def compare_served(source: Path) -> ServedComparison:
@@ -256,9 +263,13 @@ def served_text(comparison: ServedComparison) -> str:
         "count",
         align(by_kind_and_engine(comparison), right=range(2, 9)),
     ]
-    if comparison.unanswered:
-        lines = [f"  {count} × {reason}" for reason, count in comparison.unanswered.items()]
-        blocks.append("\n".join(["Without a prediction", *lines]))
+    for title, found in (
+        ("Without a prediction", comparison.unanswered),
+        ("With a wider band", comparison.notes),
+    ):
+        lines = [f"  {count} × {reason}" for reason, count in found.items()]
+        if lines:
+            blocks.append("\n".join([title, *lines]))
     return "\n\n".join(blocks)
 
 
@@ -288,7 +299,7 @@ def served_csv(comparison: ServedComparison) -> str:
 def _cells(answer: Predicted | str) -> dict[str, Any]:
     if isinstance(answer, str):
         return {"reason": answer}
-    found: dict[str, Any] = {"fitted": answer.fitted, "reason": ""}
+    found: dict[str, Any] = {"fitted": answer.fitted, "reason": answer.note}
     for figure in FIGURES:
         values = getattr(answer, figure) or ("", "", "")
         stem, unit = (figure[:-2], "_s") if figure in ("ttft_s", "tpot_s") else (figure, "")

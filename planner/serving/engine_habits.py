@@ -24,6 +24,11 @@ UNKNOWN_WIDENS = 1.5
 _SAME = {"nvfp4": "fp4", "mxfp4": "fp4", "gptq": "int4", "awq": "int4"}
 """Formats of weights whose kernels keep the pace of another name."""
 
+MADE_OF = {"nim": ("tensorrt-llm", "vllm")}
+"""Engines without runs of their own: whose steps they have, and whose way to the first token."""
+
+_WAITS = ("request_s", "launch_s", "prompt", "waited_steps", "burst")
+
 Figure = Literal["tpot", "ttft", "throughput"]
 
 
@@ -43,6 +48,8 @@ class Habits:
         Share of the prompts' seconds that decoding sequences wait for. [1]
     request_s : numeric
         From the arrival of a request until the engine has it. [s]
+    launch_s : numeric
+        Host time of each kernel of a prompt, which no captured graph holds. [s]
     prompt : numeric
         Seconds of a prompt in a service over those of the prompt alone. [1]
     waited_steps : numeric
@@ -62,6 +69,7 @@ class Habits:
     sequence_s: Numeric
     interleaved: Numeric
     request_s: Numeric
+    launch_s: Numeric
     prompt: Numeric
     waited_steps: Numeric
     burst: Numeric
@@ -133,6 +141,7 @@ class _Engine(_Strict):
     sequence_s: PositiveFloat
     interleaved: PositiveFloat
     request_s: PositiveFloat
+    launch_s: PositiveFloat
     prompt: PositiveFloat
     waited_steps: PositiveFloat
     burst: PositiveFloat
@@ -218,8 +227,9 @@ def load_habits() -> HabitsFile:
 def habits_of(engine: str, precision: str) -> Habits:
     """Return the constants of an engine.
 
-    An engine that was never measured has the geometric mean of those that were; a precision that
-    was not, the kernels' own pace. Both are said by ``measured``.
+    An engine that was never measured has the geometric mean of those that were, or what
+    :data:`MADE_OF` says; a precision that was not, the kernels' own pace. Both are said by
+    ``measured``.
 
     Parameters
     ----------
@@ -239,7 +249,7 @@ def habits_of(engine: str, precision: str) -> Habits:
     (True, False)
     """
     data = load_habits()
-    found = data.engines.get(engine) or _mean(data.engines)
+    found = data.engines.get(engine) or _made_of(engine, data.engines)
     wide = precision in ("", "bf16", "fp16")
     scale = _Precision(gemm=1.0, moe=1.0)
     name = "fp8" if precision.startswith("fp8") else _SAME.get(precision, precision)
@@ -269,6 +279,13 @@ def band_of(figure: Figure, measured: bool) -> tuple[float, float]:
     band = load_habits().bands[figure]
     power = 1.0 if measured else UNKNOWN_WIDENS
     return min(band.low, 1.0) ** power, max(band.high, 1.0) ** power
+
+
+def _made_of(engine: str, engines: Mapping[str, _Engine]) -> _Engine:
+    if engine not in MADE_OF:
+        return _mean(engines)
+    steps, waits = (engines[name] for name in MADE_OF[engine])
+    return steps.model_copy(update={name: getattr(waits, name) for name in _WAITS})
 
 
 def _mean(engines: Mapping[str, _Engine]) -> _Engine:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from planner.cost.roofline import step_cost
+from planner.cost.step_times import step_times
 from planner.errors import ScenarioError
 from planner.model import Step
 from planner.serving.engine_habits import Habits
-from planner.serving.site import Site
+from planner.serving.site import Site, part_of
 from planner.serving.step_parts import step_parts_s
 
 Floats = NDArray[np.float64]
@@ -42,6 +43,10 @@ class BareSteps:
         Output tokens of a request. [tokens]
     layers : array or int
         Of the model. [1]
+    launches : array or int
+        Kernels of one pass over a prompt. [1]
+    calibrated : bool
+        Whether the kernels' seconds are calibrated; floors otherwise.
     """
 
     decode_s: Floats
@@ -49,6 +54,8 @@ class BareSteps:
     sequences: Floats
     osl: Floats
     layers: Floats | int
+    launches: Floats | float = 0
+    calibrated: bool = True
 
     def tpot_s(self, habits: Habits) -> Floats:
         r"""Return the seconds from token to token while others' prompts are read in between.
@@ -99,6 +106,7 @@ class BareSteps:
         prompt_s = habits.work_s(self.prefill_s)
         return np.asarray(
             habits.request_s
+            + habits.launch_s * self.launches
             + habits.waited_steps * self.tpot_s(habits)
             + (habits.prompt + habits.burst * self.sequences) * prompt_s
         )
@@ -194,26 +202,29 @@ def saturated(site: Site, isl: Floats, osl: Floats) -> BareSteps:
     sequences = np.clip(np.broadcast_to(most, isl.shape), 1.0, MOST_SEQUENCES)
     packed = np.maximum(np.round(PACKED_TOKENS / isl), 1.0)
     bare = _bare(site, np.floor(sequences), isl, osl, packed)
-    return BareSteps(
-        decode_s=bare.decode_s,
-        prefill_s=bare.prefill_s / packed,
-        sequences=bare.sequences,
-        osl=bare.osl,
-        layers=bare.layers,
-    )
+    return replace(bare, prefill_s=bare.prefill_s / packed)
 
 
 def _bare(site: Site, sequences: Floats, isl: Floats, osl: Floats, prompts: Floats) -> BareSteps:
     context = np.maximum(np.round(isl + osl / 2), 1.0)
     steps = (Step.decode(sequences, context), Step.prefill(prompts, np.maximum(isl, 1.0)))
-    costs = [step_cost(site.model, step, site.execution, site.device, site.links) for step in steps]
-    decode_s, prefill_s = (step_parts_s(cost, site.execution, isl.shape) for cost in costs)
+    costs = tuple(
+        step_cost(site.model, part_of(step, site.stages), site.execution, site.device, site.links)
+        for step in steps
+    )
+    measured = step_times(costs, site.execution)
+    decode_s, prefill_s = (
+        step_parts_s(cost, measured[at] if measured else None, isl.shape)
+        for at, cost in enumerate(costs)
+    )
     return BareSteps(
         decode_s=decode_s,
         prefill_s=prefill_s,
         sequences=sequences,
         osl=np.maximum(osl, 1.0),
         layers=len(site.model.layers),
+        launches=sum(item.count for item in costs[1].operations),
+        calibrated=measured is not None,
     )
 
 

@@ -87,7 +87,7 @@ class Site:
         """
 
         def seconds(step: Step) -> Numeric:
-            part = _part(step, self.stages)
+            part = part_of(step, self.stages)
             cost = step_cost(self.model, part, self.execution, self.device, self.links)
             if self.habits is not None and confidence != "floor":
                 return self._served_s(part, cost, self.habits, confidence)
@@ -107,7 +107,8 @@ class Site:
         shape = np.broadcast_shapes(
             *(np.shape(each) for each in (step.batch, step.new_tokens, step.cached_tokens))
         )
-        parts_s = step_parts_s(cost, self.execution, shape)
+        measured = step_times((cost,), self.execution)
+        parts_s = step_parts_s(cost, measured[0] if measured else None, shape)
         seconds = habits.step_seconds(parts_s, len(self.model.layers), rows)
         low, high = band_of("tpot", habits.measured)
         return seconds * {"p10": low, "p50": 1.0, "p90": high}[confidence]
@@ -151,8 +152,13 @@ class Site:
 
     @property
     def request_s(self) -> float:
-        """From the arrival of a request until the engine has it. [s]."""
-        return 0.0 if self.habits is None else float(self.habits.request_s)
+        """From the arrival of a request until its kernels run. [s]."""
+        if self.habits is None:
+            return 0.0
+        step = Step.prefill(1, 1024)
+        cost = step_cost(self.model, step, self.execution, self.device, self.links)
+        launches = sum(item.count for item in cost.operations)
+        return float(self.habits.request_s + self.habits.launch_s * launches)
 
     def pool_bytes(self, *, max_num_seqs: int) -> int:
         """Return what is left for caches on the fullest rank, in a step full of tokens.
@@ -202,8 +208,21 @@ class Site:
         )
 
 
-def _part(step: Step, stages: int) -> Step:
-    """What of a step is in one pipeline stage at a time."""
+def part_of(step: Step, stages: int) -> Step:
+    """Return what of a step is in one pipeline stage at a time.
+
+    Parameters
+    ----------
+    step : Step
+        The whole step.
+    stages : int
+        Pipeline stages. [1]
+
+    Returns
+    -------
+    Step
+        An equal share of its sequences, or of its prompts' tokens.
+    """
     if stages == 1:
         return step
     if step.phase == "decode":
@@ -211,4 +230,4 @@ def _part(step: Step, stages: int) -> Step:
     return replace(step, new_tokens=maximum(step.new_tokens / stages, 1.0))
 
 
-__all__ = ["Confidence", "Site"]
+__all__ = ["Confidence", "Site", "part_of"]

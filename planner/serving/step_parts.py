@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.cost.roofline import StepCost
-from planner.cost.step_times import step_times
-from planner.model import Execution
+from planner.cost.step_times import StepTimes
 from planner.serving.engine_habits import PARTS
 
 _PART_OF = {
@@ -21,7 +20,7 @@ _PART_OF = {
 
 
 def step_parts_s(
-    cost: StepCost, execution: Execution, shape: tuple[int, ...]
+    cost: StepCost, times: StepTimes | None, shape: tuple[int, ...]
 ) -> NDArray[np.float64]:
     """Return the kernel seconds of a step by part.
 
@@ -29,8 +28,8 @@ def step_parts_s(
     ----------
     cost : StepCost
         The step.
-    execution : Execution
-        Its conditions.
+    times : StepTimes or None
+        Its calibrated seconds; floors without them.
     shape : tuple of int
         Of the step's fields together. [1]
 
@@ -39,8 +38,7 @@ def step_parts_s(
     array, shape (parts, ...)
         The p50 of calibrated operations, else their floors. [s]
     """
-    measured = step_times((cost,), execution)
-    each = measured[0].operations_s if measured else [item.floor_s for item in cost.operations]
+    each = times.operations_s if times else [item.floor_s for item in cost.operations]
     parts = np.zeros((len(PARTS), *shape))
     for item, seconds in zip(cost.operations, each, strict=True):
         parts[PARTS.index(_part(item.operation.kind))] += seconds

@@ -18,6 +18,7 @@ PLAIN = Habits(
     sequence_s=0.0,
     interleaved=1.0,
     request_s=0.0,
+    launch_s=0.0,
     prompt=1.0,
     waited_steps=0.0,
     burst=0.0,
