@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -21,6 +22,7 @@ RANKS = {
     "errors": 0,
     "exits": 0,
     "explanation": 0,
+    "on_demand": 0,
     "output": 0,
     "references": 0,
     "software": 0,
@@ -99,6 +101,9 @@ HEAVY = {
     "validation",
 }
 
+# A place in `planner` as text: what `planner.on_demand` loads when it is first asked for.
+PLACE = re.compile(r"planner(\.\w+)+:\w+")
+
 MOST_LINES = 400
 VAGUE_NAMES = {"common", "constants", "helper", "helpers", "misc", "util", "utils"}
 
@@ -126,7 +131,8 @@ def imports(path: Path, root: Path = ROOT) -> Iterator[Import]:
     """Every import of a file, also inside functions, as absolute dotted names.
 
     `from planner import units` counts as an import of `planner.units` where that is a module, and
-    of the package itself where it is a name.
+    of the package itself where it is a name. So does a text that names a place in `planner`, such
+    as "planner.units:GIB", which `planner.on_demand` loads later.
     """
     importer = dotted(path, root)
     package = importer if path.name == "__init__.py" else importer.rpartition(".")[0]
@@ -140,7 +146,9 @@ def imports(path: Path, root: Path = ROOT) -> Iterator[Import]:
     }
     for node in ast.walk(tree):
         where = f"{path.relative_to(root)}:{getattr(node, 'lineno', 0)}"
-        if isinstance(node, ast.Import):
+        if isinstance(node, ast.Constant) and PLACE.fullmatch(str(node.value)):
+            yield Import(importer, str(node.value).partition(":")[0], where)
+        elif isinstance(node, ast.Import):
             for alias in node.names:
                 yield Import(importer, alias.name, where, node in for_types)
         elif isinstance(node, ast.ImportFrom):
@@ -300,7 +308,7 @@ def broken_tree(tmp_path: Path) -> Path:
     files = {
         "planner/__init__.py": "from planner.plan import plan\n",
         "planner/units.py": "def bad():\n    from .plan import plan\n",
-        "planner/errors.py": "from planner import units\n",
+        "planner/errors.py": "from planner import units\nLATER = {'plan': 'planner.plan:plan'}\n",
         "planner/plan.py": "import planner.cost.roofline\nfrom planner import explain, sweep\n",
         "planner/sweep.py": "from .plan import plan\n",
         "planner/explain.py": "if TYPE_CHECKING:\n    from planner.plan import Plan\n",
@@ -321,6 +329,7 @@ def test_the_checks_see_what_is_wrong(broken_tree: Path) -> None:
     ]
     assert upward(found) == [
         "planner/cost/roofline.py:2: cost (floor 2) imports planner (floor 5)",
+        "planner/errors.py:2: errors (floor 0) imports planner.plan (floor 5)",
         "planner/units.py:2: units (floor 0) imports planner.plan (floor 5)",
     ]
     assert {each.module for each in found if each.importer == "planner.cost.roofline"} == {

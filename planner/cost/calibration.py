@@ -37,7 +37,7 @@ _MILLI = 1e-3
 class Part(BaseModel):
     """Base of everything in a profile."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class Roofline(Part):
