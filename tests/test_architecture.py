@@ -276,6 +276,37 @@ def test_import_is_light(module: str) -> None:
     assert loaded & HEAVY == set()
 
 
+# What a plan without an engine, of a model in the catalog, has no use for.
+NOT_FOR_A_PLAN = (
+    "planner.claims", "planner.engines.llama_cpp", "planner.engines.sglang",
+    "planner.engines.tensorrt_llm", "planner.engines.transformers", "planner.engines.vllm",
+    "planner.importers.families", "planner.report", "planner.serving", "planner.service.",
+    "planner.ui",
+)  # fmt: skip
+MOST_MODULES = 180
+
+
+def test_a_plan_loads_only_what_it_needs() -> None:
+    program = (
+        "import sys; from planner.cli import cli; "
+        "cli(['plan', '-m', 'gpt2', '-d', 'h100-sxm'], standalone_mode=False); "
+        "print(*(m for m in sys.modules if m.startswith('planner')))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    loaded = done.stdout.splitlines()[-1].split()
+    assert "planner.plan" in loaded
+    assert [name for name in loaded if name.startswith(NOT_FOR_A_PLAN)] == []
+    assert len(loaded) <= MOST_MODULES
+
+
 @pytest.mark.parametrize("package", ["planner", "validation"])
 def test_files_are_small_and_well_named(package: str) -> None:
     files = python_files(package)
