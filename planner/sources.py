@@ -13,7 +13,7 @@ Date = Annotated[str, StringConstraints(pattern=r"^\d{4}(-\d{2}(-\d{2})?)?$")]
 class Source(BaseModel):
     """One publication, repository, log or computation that figures rest on."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     kind: Literal["datasheet", "paper", "documentation", "repository", "log", "article", "derived"]
     title: str
@@ -31,7 +31,7 @@ class Figure(BaseModel):
     ``verified: false`` marks a figure that nobody has re-read in its source.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     value: Annotated[float, Field(allow_inf_nan=False)] | int
     unit: str

@@ -1,12 +1,14 @@
 """Where spec files live, and how one is read without trusting it.
 
 Specs are YAML files in folders at the root of a clone; a wheel carries the same folders inside the
-package. ``PLANNER_SPEC_PATH`` names further folders, laid out alike, whose files come first.
+package. ``PLANNER_SPEC_PATH`` names further folders, laid out alike, whose files come first. What a
+script writes may be JSON, which reads a hundred times as fast.
 """
 
 from __future__ import annotations
 
 import functools
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -159,10 +161,10 @@ def shown_path(path: Path) -> str:
 
 
 def read_spec(path: Path) -> Mapping[str, Any]:
-    """Read one YAML file that anybody may have written.
+    """Read one YAML or JSON file that anybody may have written.
 
     Aliases, duplicate keys, deep nesting and large files are refused; dates stay text. A file that
-    has not changed is parsed once.
+    has not changed is parsed once. A name that ends in ``.json`` says JSON.
 
     Parameters
     ----------
@@ -177,7 +179,7 @@ def read_spec(path: Path) -> Mapping[str, Any]:
     Raises
     ------
     SpecError
-        It cannot be read, or is not a mapping in plain YAML.
+        It cannot be read, or is not a mapping in plain YAML or JSON.
     """
     where = shown_path(path)
     try:
@@ -201,15 +203,35 @@ def _parsed(path: Path, mtime_ns: int, size: int) -> Mapping[str, Any]:
     where = shown_path(path)
     try:
         text = path.read_text(encoding="utf-8")
-        _refuse_traps(text, where)
-        data = yaml.load(text, Loader=_SpecLoader)
+        data = _from_json(text) if path.suffix == ".json" else _from_yaml(text, where)
     except yaml.YAMLError as error:
         raise SpecError(f"not valid YAML ({_yaml_problem(error)})", where=where) from error
+    except json.JSONDecodeError as error:
+        raise SpecError(
+            f"not valid JSON ({error.msg}, line {error.lineno})", where=where
+        ) from error
     except (OSError, ValueError, OverflowError, RecursionError) as error:
         raise SpecError(f"cannot be read ({str(error)[:120]})", where=where) from error
     if not isinstance(data, dict):
-        raise SpecError("not a mapping", where=where, got=data, allowed="a YAML mapping of fields")
+        raise SpecError("not a mapping", where=where, got=data, allowed="a mapping of fields")
     return data
+
+
+def _from_yaml(text: str, where: str) -> Any:
+    _refuse_traps(text, where)
+    return yaml.load(text, Loader=_SpecLoader)
+
+
+def _from_json(text: str) -> Any:
+    """Read JSON; the parser itself refuses what is nested too deeply."""
+    return json.loads(text, object_pairs_hook=_unique_keys)
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    mapping = dict(pairs)
+    if len(mapping) != len(pairs):
+        raise ValueError("a key stands twice in one mapping")
+    return mapping
 
 
 class _SpecLoader(_BASE):  # type: ignore[misc]

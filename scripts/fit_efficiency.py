@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from fit_curves import FITTED, fit
 from fit_rows import Rows, rows_of
 from profile_designs import DESIGNS, Design
+from profile_text import text_of
 
 from planner.cost import calibration as form
 from planner.cost.efficiency import operation_times
@@ -147,11 +147,7 @@ def build(folder: Path, design: Design) -> None:
     profile = profile.model_copy(update={"errors": errors(train, test, profile)})
     report(design, test, profile)
     TARGET.mkdir(exist_ok=True)
-    text = yaml.safe_dump(
-        profile.model_dump(mode="json", exclude_none=True), sort_keys=False, width=10**6,
-        default_flow_style=None, allow_unicode=True,
-    )  # fmt: skip
-    (TARGET / f"{design.id}.yaml").write_text(f"# Written by {Path(__file__).name}.\n{text}")
+    (TARGET / f"{design.id}.json").write_text(text_of(profile), encoding="utf-8")
 
 
 def replace_split(profile: form.Calibration, tested: int) -> form.Split:

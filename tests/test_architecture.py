@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -21,6 +22,7 @@ RANKS = {
     "errors": 0,
     "exits": 0,
     "explanation": 0,
+    "on_demand": 0,
     "output": 0,
     "references": 0,
     "software": 0,
@@ -104,6 +106,9 @@ HEAVY = {
     "validation",
 }
 
+# A place in `planner` as text: what `planner.on_demand` loads when it is first asked for.
+PLACE = re.compile(r"planner(\.\w+)+:\w+")
+
 MOST_LINES = 400
 VAGUE_NAMES = {"common", "constants", "helper", "helpers", "misc", "util", "utils"}
 
@@ -131,7 +136,8 @@ def imports(path: Path, root: Path = ROOT) -> Iterator[Import]:
     """Every import of a file, also inside functions, as absolute dotted names.
 
     `from planner import units` counts as an import of `planner.units` where that is a module, and
-    of the package itself where it is a name.
+    of the package itself where it is a name. So does a text that names a place in `planner`, such
+    as "planner.units:GIB", which `planner.on_demand` loads later.
     """
     importer = dotted(path, root)
     package = importer if path.name == "__init__.py" else importer.rpartition(".")[0]
@@ -145,7 +151,9 @@ def imports(path: Path, root: Path = ROOT) -> Iterator[Import]:
     }
     for node in ast.walk(tree):
         where = f"{path.relative_to(root)}:{getattr(node, 'lineno', 0)}"
-        if isinstance(node, ast.Import):
+        if isinstance(node, ast.Constant) and PLACE.fullmatch(str(node.value)):
+            yield Import(importer, str(node.value).partition(":")[0], where)
+        elif isinstance(node, ast.Import):
             for alias in node.names:
                 yield Import(importer, alias.name, where, node in for_types)
         elif isinstance(node, ast.ImportFrom):
@@ -273,6 +281,37 @@ def test_import_is_light(module: str) -> None:
     assert loaded & HEAVY == set()
 
 
+# What a plan without an engine, of a model in the catalog, has no use for.
+NOT_FOR_A_PLAN = (
+    "planner.claims", "planner.engines.llama_cpp", "planner.engines.sglang",
+    "planner.engines.tensorrt_llm", "planner.engines.transformers", "planner.engines.vllm",
+    "planner.importers.families", "planner.report", "planner.serving", "planner.service.",
+    "planner.ui",
+)  # fmt: skip
+MOST_MODULES = 180
+
+
+def test_a_plan_loads_only_what_it_needs() -> None:
+    program = (
+        "import sys; from planner.cli import cli; "
+        "cli(['plan', '-m', 'gpt2', '-d', 'h100-sxm'], standalone_mode=False); "
+        "print(*(m for m in sys.modules if m.startswith('planner')))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    loaded = done.stdout.splitlines()[-1].split()
+    assert "planner.plan" in loaded
+    assert [name for name in loaded if name.startswith(NOT_FOR_A_PLAN)] == []
+    assert len(loaded) <= MOST_MODULES
+
+
 @pytest.mark.parametrize("package", ["planner", "validation"])
 def test_files_are_small_and_well_named(package: str) -> None:
     files = python_files(package)
@@ -305,7 +344,7 @@ def broken_tree(tmp_path: Path) -> Path:
     files = {
         "planner/__init__.py": "from planner.plan import plan\n",
         "planner/units.py": "def bad():\n    from .plan import plan\n",
-        "planner/errors.py": "from planner import units\n",
+        "planner/errors.py": "from planner import units\nLATER = {'plan': 'planner.plan:plan'}\n",
         "planner/plan.py": "import planner.cost.roofline\nfrom planner import explain, sweep\n",
         "planner/sweep.py": "from .plan import plan\n",
         "planner/explain.py": "if TYPE_CHECKING:\n    from planner.plan import Plan\n",
@@ -326,6 +365,7 @@ def test_the_checks_see_what_is_wrong(broken_tree: Path) -> None:
     ]
     assert upward(found) == [
         "planner/cost/roofline.py:2: cost (floor 2) imports planner (floor 5)",
+        "planner/errors.py:2: errors (floor 0) imports planner.plan (floor 5)",
         "planner/units.py:2: units (floor 0) imports planner.plan (floor 5)",
     ]
     assert {each.module for each in found if each.importer == "planner.cost.roofline"} == {

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -24,6 +24,7 @@ from planner.spec_folders import folders, read_spec, shown_path, validate
 
 FOLDER = "hardware_specs"
 SUBFOLDER = "calibration"
+SUFFIXES = (".json", ".yaml")
 IMPLEMENTATION = ("backend", "version", "kernel")
 """Columns in which a row may differ from what was measured; in all others it must agree."""
 
@@ -36,7 +37,7 @@ _MILLI = 1e-3
 class Part(BaseModel):
     """Base of everything in a profile."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class Roofline(Part):
@@ -285,37 +286,62 @@ def heights_of(text: str) -> np.ndarray:
     return np.array(text.split(), dtype=float) * _MILLI
 
 
-def load_calibrations() -> dict[str, Calibration]:
+class Calibrations(Mapping[str, Calibration]):
+    """Profiles by kind of operation, each checked when it is first asked for.
+
+    Parameters
+    ----------
+    files : tuple
+        Path of every file and when it was last changed, the most important first. [-], [ns]
+    """
+
+    def __init__(self, files: tuple[tuple[Path, int], ...]) -> None:
+        self._files: dict[str, tuple[Path, int]] = {}
+        for path, mtime_ns in files:
+            kinds = read_spec(path).get("kinds")
+            if not isinstance(kinds, list) or not all(isinstance(kind, str) for kind in kinds):
+                kinds = load_calibration(path, mtime_ns).kinds
+            for kind in kinds:
+                self._files.setdefault(kind, (path, mtime_ns))
+
+    def __getitem__(self, kind: str) -> Calibration:
+        return load_calibration(*self._files[kind])
+
+    def __contains__(self, kind: object) -> bool:
+        return kind in self._files
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+
+def load_calibrations() -> Calibrations:
     """Return the profiles by kind of operation.
 
     Returns
     -------
-    dict
+    Calibrations
         Where two speak for a kind, the one in the user's own folder.
 
     Raises
     ------
     SpecError
-        A file cannot be used.
+        A file cannot be read.
     """
-    files: dict[str, tuple[str, int]] = {}
+    files: dict[str, tuple[Path, int]] = {}
     for root in folders(FOLDER):
         if (root / SUBFOLDER).is_dir():
             with os.scandir(root / SUBFOLDER) as entries:
                 for entry in entries:
-                    if entry.name.endswith(".yaml"):
-                        files.setdefault(entry.name, (entry.path, entry.stat().st_mtime_ns))
+                    name, suffix = os.path.splitext(entry.name)
+                    if suffix in SUFFIXES:
+                        files.setdefault(name, (Path(entry.path), entry.stat().st_mtime_ns))
     return _by_kind(tuple(files[name] for name in sorted(files)))
 
 
-@functools.lru_cache(maxsize=8)
-def _by_kind(files: tuple[tuple[str, int], ...]) -> dict[str, Calibration]:
-    found: dict[str, Calibration] = {}
-    for path, mtime_ns in files:
-        profile = load_calibration(Path(path), mtime_ns)
-        for kind in profile.kinds:
-            found.setdefault(kind, profile)
-    return found
+_by_kind = functools.lru_cache(maxsize=8)(Calibrations)
 
 
 @functools.lru_cache(maxsize=64)
@@ -325,7 +351,7 @@ def load_calibration(path: Path, mtime_ns: int) -> Calibration:
     Parameters
     ----------
     path : pathlib.Path
-        A YAML file.
+        A JSON or YAML file.
     mtime_ns : int
         When it was last changed; a later reading is not the same profile. [ns]
 

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from planner.engines.allocation import Allocation
 from planner.engines.engine import Engine, Site
-from planner.engines.llama_cpp import LLAMA_CPP
 from planner.engines.settings import EngineSettings, read_options
-from planner.engines.sglang import SGLANG
-from planner.engines.tensorrt_llm import TENSORRT_LLM
-from planner.engines.transformers import TRANSFORMERS
 from planner.engines.version import parse_engine
-from planner.engines.vllm import VLLM
 from planner.errors import UnknownNameError
 from planner.hardware import Hardware, Runtime
 from planner.model import Execution, Model
+from planner.on_demand import OnDemand
 
-ENGINES: dict[str, Engine] = {
-    engine.name: engine for engine in (VLLM, SGLANG, TENSORRT_LLM, LLAMA_CPP, TRANSFORMERS)
-}
+ENGINES: Mapping[str, Engine] = OnDemand(
+    {
+        "vllm": "planner.engines.vllm:VLLM",
+        "sglang": "planner.engines.sglang:SGLANG",
+        "tensorrt-llm": "planner.engines.tensorrt_llm:TENSORRT_LLM",
+        "llama.cpp": "planner.engines.llama_cpp:LLAMA_CPP",
+        "transformers": "planner.engines.transformers:TRANSFORMERS",
+    }
+)
 """Engine by name."""
 
 

@@ -16,7 +16,7 @@ Text: TypeAlias = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class _File(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
 
 class LinkSpec(_File):

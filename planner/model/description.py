@@ -46,10 +46,14 @@ HuggingFaceId = Annotated[
 Text = Annotated[str, StringConstraints(min_length=1, max_length=400)]
 
 
-class Run(BaseModel):
-    """Blocks that follow one another, the whole row of them ``repeat`` times."""
+class _Written(BaseModel):
+    """Base of what a file holds; its checks are built when a file is first read."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+
+class Run(_Written):
+    """Blocks that follow one another, the whole row of them ``repeat`` times."""
 
     blocks: Annotated[tuple[Name, ...], Field(min_length=1, max_length=MOST_LAYERS)]
     repeat: Annotated[int, Field(strict=True, ge=1, le=MOST_LAYERS)] = 1
@@ -58,10 +62,8 @@ class Run(BaseModel):
 Runs = Annotated[tuple[Run, ...], Field(min_length=1, max_length=MOST_LAYERS)]
 
 
-class StackDescription(BaseModel):
+class StackDescription(_Written):
     """Layers beside the stack, with blocks of their own."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     blocks: Blocks
     layers: Runs
@@ -74,10 +76,8 @@ class TowerDescription(StackDescription):
     tokens: Annotated[int, Field(strict=True, ge=0, le=MOST_CONTEXT_TOKENS)] = 0
 
 
-class ModelDescription(BaseModel):
+class ModelDescription(_Written):
     """The content of a catalog file."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     schema_version: Literal[1]
     id: Identifier

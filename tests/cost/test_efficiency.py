@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner.cost.calibration import load_calibrations
+from planner.cost.calibration import load_calibration, load_calibrations
 from planner.cost.correction import nearest
 from planner.cost.efficiency import operation_times
 from planner.cost.kinship import stand_in
 from planner.cost.peaks import CACHE_SPEEDUP
 from planner.cost.work import SHAPE_COLUMNS, work_of
+from planner.errors import SpecError
 from planner.hardware import Device, device_ids, load_device
 
 DEVICES = ("a100-sxm-80gb", "h100-sxm", "b200-sxm", "l40s", "gb200", "a40", "gh200-96gb")
@@ -165,3 +167,30 @@ def test_rows_are_counted_by_the_planners_own_parts() -> None:
     assert work.precision.tolist() == ["fp8", "fp8"]
     unknown = work_of("gemm", {**columns, "k": np.full(2, 64.0), "dtype": texts("int3", 2)})
     assert "int3" in unknown.reason[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"kinds": ["gemm"], "kinds": []}', "a key stands twice"),
+        ('{"kinds": ["gemm"],', "not valid JSON"),
+        ("[" * 100_000, "cannot be read"),
+        ("[]", "not a mapping"),
+        ('{"kinds": 3}', "a required field is missing"),
+    ],
+)
+def test_a_broken_profile_is_named(
+    text: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "hardware_specs" / "calibration" / "mine.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(text)
+    monkeypatch.setenv("PLANNER_SPEC_PATH", str(tmp_path))
+    with pytest.raises(SpecError, match=words):
+        load_calibrations()
+
+
+def test_only_the_profiles_of_kinds_asked_for_are_checked() -> None:
+    load_calibration.cache_clear()
+    assert load_calibrations()["gemm"].kinds == ("gemm",)
+    assert load_calibration.cache_info().currsize == 1
