@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from planner.arrays import Numeric
+from planner.arrays import Numeric, maximum, minimum
 from planner.cost.calibration import Calibration, load_calibrations
 from planner.cost.efficiency import operation_times
 from planner.cost.kinship import stand_in
@@ -118,7 +118,7 @@ def step_times(
         if not _profiled(kind, entries, profiles):
             for number in {number for number, _, _ in members}:
                 sums[number].at_floor.append(kind)
-    return tuple(total.times(speaks) for total in sums)
+    return tuple(total.times(speaks, cost.floor_s) for total, cost in zip(sums, costs, strict=True))
 
 
 class _Sum:
@@ -137,15 +137,15 @@ class _Sum:
         self._low[kind] = self._low.get(kind, 0.0) + time_s - low_s
         self._high[kind] = self._high.get(kind, 0.0) + high_s - time_s
 
-    def times(self, speaks: str) -> StepTimes:
-        """The step with its band."""
+    def times(self, speaks: str, floor_s: Numeric) -> StepTimes:
+        """The step with its band, whose lower end is no faster than the hardware."""
         total = sum(self.seconds)
         low, high = (
             sum(part**2 for part in parts.values()) ** 0.5 for parts in (self._low, self._high)
         )
         return StepTimes(
             time_s=_plain(total),
-            p10_s=_plain(total - low),
+            p10_s=_plain(maximum(total - low, minimum(floor_s, total))),
             p90_s=_plain(total + high),
             operations_s=tuple(_plain(value) for value in self.seconds),
             at_floor=tuple(self.at_floor),
@@ -181,11 +181,15 @@ def _kind_bands(
     profiles: Mapping[str, Calibration],
     implementation: Implementation,
 ) -> np.ndarray:
-    """Time, p10 and p90 of one occurrence of each operation, shape ``(3, rows)``."""
+    """Time, p10 and p90 of one occurrence of each operation, shape ``(3, rows)``.
+
+    Never below the floor: what a kernel alone finds in the L2 cache, a step reads from memory.
+    """
     floors = flat(entries, [entry.item.floor_s / entry.item.count for entry in entries])
     if kind in STREAMED:
         time_s = STREAM_OVERHEAD_S + floors / STREAM_FRACTION
-        return np.stack([time_s, time_s * (1 - _STREAM_BAND), time_s * (1 + _STREAM_BAND)])
+        band = np.stack([time_s, time_s * (1 - _STREAM_BAND), time_s * (1 + _STREAM_BAND)])
+        return np.asarray(np.maximum(band, floors))
     if not _profiled(kind, entries, profiles):
         return np.stack([floors] * 3)
     columns = columns_of(kind, entries, device, execution, implementation.get(kind, {}))
@@ -200,7 +204,7 @@ def _kind_bands(
         times = operation_times(kind, columns, {device.id: device}, profiles[kind], work)
         found.append(np.stack([times.time_s, times.p10_s, times.p90_s]))
     fastest = np.argmin([each[0] for each in found], axis=0)
-    return np.asarray(np.choose(fastest, found))
+    return np.asarray(np.maximum(np.choose(fastest, found), floors))
 
 
 def time_assumptions(cost: StepCost, times: StepTimes | None) -> tuple[str, ...]:
