@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,8 @@ from planner.cost.calibration import load_calibrations, place_of_row
 from planner.cost.efficiency import Times, operation_times
 from planner.cost.work import OPTIONAL_COLUMNS, SHAPE_COLUMNS, TEXT_COLUMNS, Columns, codes_of
 from planner.errors import PlannerError, ScenarioError, printable
-from planner.hardware import Device, load_device
+from planner.hardware import Device, load_device, measured_device
+from planner.hardware.measurements import load_measurements
 
 PREDICTED = ("predicted_s", "predicted_p10_s", "predicted_p90_s", "bound")
 _TEXT = ("device", "dtype", "kv_dtype", "routing", "backend", "version", "kernel")
@@ -187,7 +188,9 @@ def read_operation_table(path: Path) -> OperationTable:
     return OperationTable(name=name, header=header, cells=tuple(zip(*body, strict=True)))
 
 
-def predict_table(table: OperationTable, device: str | None = None) -> Times:
+def predict_table(
+    table: OperationTable, device: str | None = None, calibration: str | None = None
+) -> Times:
     """Return the times of every operation of a table.
 
     Parameters
@@ -196,6 +199,8 @@ def predict_table(table: OperationTable, device: str | None = None) -> Times:
         The table.
     device : str, optional
         Where rows without a device run.
+    calibration : str, optional
+        A user's own times of one of the devices, as a file.
 
     Returns
     -------
@@ -206,12 +211,16 @@ def predict_table(table: OperationTable, device: str | None = None) -> Times:
     ------
     ScenarioError
         A cell is unusable, or a row names no device and none was given.
+    SpecError
+        The calibration cannot be used, or is of a device that no row names.
     """
     rows = table.rows
     figures = {name: np.full(rows, np.nan) for name in ("time_s", "p10_s", "p90_s", "floor_s")}
     texts = {"bound": np.full(rows, "", object), "reason": np.full(rows, "", object)}
     names = _device_names(table, device)
     devices, unknown = _devices(names)
+    if calibration is not None:
+        devices = _calibrated(devices, calibration)
     texts["reason"][:] = [unknown.get(name, "") for name in names]
     profiles = load_calibrations()
     codes, kinds = codes_of([table.text("kind")], rows)
@@ -275,6 +284,20 @@ def _devices(names: np.ndarray) -> tuple[dict[str, Device], dict[str, str]]:
         except PlannerError as error:
             unknown[name] = str(error)
     return devices, unknown
+
+
+def _calibrated(devices: Mapping[str, Device], calibration: str) -> dict[str, Device]:
+    """The devices, the one that was measured with its measurements."""
+    measured = load_measurements(calibration).device
+    if all(device.id != measured for device in devices.values()):
+        raise ScenarioError(
+            "measured on a device that no row is for", where="--calibration", got=measured,
+            allowed=", ".join(dict.fromkeys(device.id for device in devices.values())) or None,
+        )  # fmt: skip
+    return {
+        name: measured_device(device, calibration) if device.id == measured else device
+        for name, device in devices.items()
+    }
 
 
 def table_text(table: OperationTable, times: Times) -> str:

@@ -13,16 +13,19 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from planner.cost.calibration import IMPLEMENTATION, Calibration
 from planner.cost.correction import Correction
 from planner.cost.kinship import family, stand_in
+from planner.cost.own_rows import relabelled, spoken_for, voices
+from planner.cost.own_times import Shipped, Voice
 from planner.cost.peaks import Peaks, Placed, axes_of, base_s, peaks_of, place_rows
 from planner.cost.work import Columns, Work, codes_of
-from planner.hardware import Device
+from planner.errors import SpecError
+from planner.hardware import Device, Measurements
 
 BOUNDS = ("compute", "memory", "communication", "overhead")
 _MICRO = 1e6
@@ -133,18 +136,25 @@ def operation_times(
     """
     placed = place_rows(columns, devices, profile.measured)
     peaks = peaks_of(kind, columns, placed, work)
-    cells = cells_of(kind, columns, placed)
+    spoken = spoken_for(kind, columns, placed, _own_voices(kind, placed, profile))
+    cells = relabelled(cells_of(kind, columns, placed), spoken)
+    unheard = cells["device"] == ""
+    for own in spoken:
+        unheard[own.rows] = False
     reason = peaks.reason.copy()
-    reason[(cells["device"] == "") & (reason == "")] = "its vendor has no calibration profile"
-    base = base_s(peaks, profile.rooflines[kind])
+    reason[unheard & (reason == "")] = "its vendor has no calibration profile"
+    line = profile.rooflines[kind]
+    base = base_s(peaks, line)
     known = np.flatnonzero(reason == "")
     time_s = np.full(len(base), np.nan)
-    axes = {name: values[known] for name, values in axes_of(peaks, base).items()}
-    chosen = {name: values[known] for name, values in cells.items()}
-    if len(known):
-        ratio = np.exp(_correction(profile).log_ratio(axes, chosen))
-        time_s[known] = np.maximum(base[known] * ratio, peaks.floor_s[known])
-    low, high = _band(profile, time_s, cells, cells["device"] == columns["device"])
+    log_ratio = _curves(profile, peaks, base, cells, known)
+    for own in spoken:
+        log_ratio[own.rows] += np.log(base_s(peaks, own.voice.line) / base)[own.rows]
+    time_s[known] = np.maximum((base * np.exp(log_ratio))[known], peaks.floor_s[known])
+    ids = np.array([device.id for device in placed.devices], object)[placed.codes]
+    low, high = _band(profile, time_s, cells, cells["device"] == ids)
+    for own in spoken:
+        low[own.rows], high[own.rows] = own.voice.p10, own.voice.p90
     return Times(
         time_s=time_s,
         p10_s=np.maximum(time_s * np.exp(np.minimum(low, 0.0)), np.minimum(peaks.floor_s, time_s)),
@@ -152,6 +162,79 @@ def operation_times(
         floor_s=peaks.floor_s,
         bound=_bound(peaks, time_s),
         reason=reason,
+    )
+
+
+def _curves(
+    profile: Calibration,
+    peaks: Peaks,
+    base: np.ndarray,
+    cells: Mapping[str, np.ndarray],
+    known: np.ndarray,
+) -> np.ndarray:
+    """Logarithms that the profile's curves add to the base times of the rows ``known``."""
+    log_ratio = np.zeros(len(base))
+    if len(known):
+        axes = {name: values[known] for name, values in axes_of(peaks, base).items()}
+        chosen = {name: values[known] for name, values in cells.items()}
+        log_ratio[known] = _correction(profile).log_ratio(axes, chosen)
+    return log_ratio
+
+
+def _own_voices(kind: str, placed: Placed, profile: Calibration) -> dict[int, tuple[Voice, ...]]:
+    """What users measured on the devices of rows, by index of the device."""
+    return {
+        at: own_voices(kind, device, device.measured, profile)
+        for at, device in enumerate(placed.devices)
+        if device.measured is not None
+    }
+
+
+@functools.lru_cache(maxsize=256)
+def own_voices(
+    kind: str, device: Device, measured: Measurements, profile: Calibration
+) -> tuple[Voice, ...]:
+    """Return what a user's measurements of a device say of a kind of operation.
+
+    Parameters
+    ----------
+    kind : str
+        A kind that the profile speaks for.
+    device : Device
+        The device.
+    measured : Measurements
+        Those of the device.
+    profile : Calibration
+        The shipped profile.
+
+    Returns
+    -------
+    tuple of Voice
+        Own numbers with their bands, fitted once.
+    """
+    return voices(kind, replace(device, measured=measured), profile, _shipped)
+
+
+def _shipped(kind: str, columns: Columns, device: Device, profile: Calibration) -> Shipped:
+    """What a profile says of rows on a device, its own measurements aside."""
+    bare = replace(device, measured=None)
+    placed = place_rows(columns, {device.id: bare}, profile.measured)
+    peaks = peaks_of(kind, columns, placed)
+    unusable = np.flatnonzero(peaks.reason != "")
+    if len(unusable):
+        raise SpecError("measured rows that cannot be followed", where=kind,
+                        got=peaks.reason[unusable[0]])  # fmt: skip
+    cells = cells_of(kind, columns, placed)
+    line = profile.rooflines[kind]
+    base = base_s(peaks, line)
+    log_ratio = _curves(profile, peaks, base, cells, np.arange(len(base)))
+    low, high = _band(profile, base * np.exp(log_ratio), cells, cells["device"] == device.id)
+    return Shipped(
+        peaks=peaks,
+        line=line,
+        log_ratio=log_ratio,
+        p10=min(float(np.median(low)), 0.0),
+        p90=max(float(np.median(high)), 0.0),
     )
 
 

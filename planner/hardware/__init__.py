@@ -1,15 +1,18 @@
 """Devices, nodes and links from cited spec files."""
 
 from planner.hardware.catalog import (
+    calibrated,
     describe_catalog,
     device_ids,
     load_device,
     load_hardware,
     load_node,
+    measured_device,
     node_ids,
 )
 from planner.hardware.device import PRECISIONS, Device, Link
 from planner.hardware.lint import lint_hardware
+from planner.hardware.measurements import Measurements
 from planner.hardware.node import Hardware, Node
 from planner.hardware.runtime import Runtime, load_runtime
 
@@ -17,9 +20,11 @@ __all__ = [
     "Device",
     "Hardware",
     "Link",
+    "Measurements",
     "Node",
     "PRECISIONS",
     "Runtime",
+    "calibrated",
     "describe_catalog",
     "device_ids",
     "lint_hardware",
@@ -27,5 +32,6 @@ __all__ = [
     "load_hardware",
     "load_node",
     "load_runtime",
+    "measured_device",
     "node_ids",
 ]
