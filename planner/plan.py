@@ -109,7 +109,8 @@ class Plan:
     @property
     def assumptions(self) -> tuple[str, ...]:
         """What the answer takes for granted: of the deployment, then of its times."""
-        return (*self.deployment.assumptions, *time_assumptions(self.decode, self.decode_times))
+        of_times = time_assumptions(self.decode, self.decode_times, self.prefill_times)
+        return (*self.deployment.assumptions, *of_times)
 
     @property
     def limiting(self) -> Limiting:

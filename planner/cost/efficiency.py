@@ -20,7 +20,7 @@ import numpy as np
 from planner.cost.calibration import IMPLEMENTATION, Calibration
 from planner.cost.correction import Correction
 from planner.cost.kinship import family, stand_in
-from planner.cost.own_rows import relabelled, spoken_for, voices
+from planner.cost.own_rows import Spoken, relabelled, spoken_for, voices
 from planner.cost.own_times import Shipped, Voice
 from planner.cost.peaks import Peaks, Placed, axes_of, base_s, peaks_of, place_rows
 from planner.cost.work import Columns, Work, codes_of
@@ -45,6 +45,8 @@ class Times:
         What a row waits for: one of :data:`BOUNDS`.
     reason : numpy.ndarray
         Why a row has no time; empty where it has.
+    own : tuple of Spoken
+        Rows for which a user's own measurements speak, with what they say.
     """
 
     time_s: np.ndarray
@@ -53,6 +55,7 @@ class Times:
     floor_s: np.ndarray
     bound: np.ndarray
     reason: np.ndarray
+    own: tuple[Spoken, ...] = ()
 
 
 def cells_of(kind: str, columns: Columns, placed: Placed) -> dict[str, np.ndarray]:
@@ -162,6 +165,7 @@ def operation_times(
         floor_s=peaks.floor_s,
         bound=_bound(peaks, time_s),
         reason=reason,
+        own=tuple(spoken),
     )
 
 

@@ -26,12 +26,11 @@ from planner.errors import SpecError
 from planner.hardware import Device, Measurements
 from planner.hardware.measurements import MeasuredTime
 
-OWN_KERNELS_NOTE = (
-    "They are kernels of the validation module, plain PyTorch or Triton, which an engine's own "
-    "may outrun."
-)
+ENGINE_KERNELS = frozenset({"nccl:NCCL"})
+"""Kernels of the validation module that engines run as well."""
+
 _TOGETHER, _APART = 0.7, 0.35
-_LEAST_NOISE = 0.05
+_NOISE, _NOISE_ROWS = 0.1, 4
 _ROUNDS = 25
 _HUBER = 1.5
 _BAND_ROWS = 4
@@ -42,7 +41,7 @@ Key = tuple[str, str, str, str, str]
 """Format, format of the cache, variant, ranks and nodes; empty where the kind has none."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Voice:
     """What a user's measurements say of one kind of operation, in one format.
 
@@ -111,6 +110,40 @@ class Shipped:
     log_ratio: np.ndarray
     p10: float
     p90: float
+
+
+def own_assumptions(own: Measurements | None, voices: Sequence[Voice]) -> tuple[str, ...]:
+    """Return which figures speak from a user's own record, and how far that reaches.
+
+    Parameters
+    ----------
+    own : Measurements or None
+        What was measured on the device.
+    voices : sequence of Voice
+        What of it was heard.
+
+    Returns
+    -------
+    tuple of str
+        One sentence per matter; none without measurements.
+    """
+    if own is None:
+        return ()
+    where = f"{own.name} ({own.origin.device}, {own.origin.versions})"
+    if not voices:
+        return (f"No operation here is of a kind and format that {where} measured.",)
+    heard = ", ".join(
+        f"{voice.name} ({voice.fitted + voice.tested} rows of {' and '.join(voice.kernels)})"
+        for voice in voices
+    )
+    said = [f"From your own measurements, {where}: {heard}. All else is from shipped profiles."]
+    kernels = sorted({name for voice in voices for name in voice.kernels} - ENGINE_KERNELS)
+    if kernels:
+        said.append(
+            f"Your measurements are of kernels of the validation module ({', '.join(kernels)}), "
+            "plain PyTorch and Triton, not of an engine's own, which may be faster."
+        )
+    return tuple(said)
 
 
 def key_cells(kind: str, columns: Columns) -> dict[str, np.ndarray]:
@@ -285,7 +318,9 @@ def _fitted(shipped: Shipped, measured: np.ndarray, fit: np.ndarray) -> np.ndarr
     for _ in range(_ROUNDS):
         shares = _shares(shipped.peaks, _line(shipped.line, numbers))[fit]
         off = (np.log(measured) - np.log(_seconds(shipped, numbers)))[fit]
-        noise = max(float(np.median(np.abs(off))) * 1.4826, _LEAST_NOISE)
+        typical = float(np.median(np.abs(off))) * 1.4826
+        trust = len(off) / (len(off) + _NOISE_ROWS)
+        noise = np.sqrt(trust * typical**2 + (1 - trust) * _NOISE**2)
         weight = np.minimum(1.0, _HUBER * noise / np.maximum(np.abs(off), 1e-12)) / noise**2
         left = (shares * weight[:, None]).T @ shares + prior
         right = (shares * weight[:, None]).T @ off - prior @ numbers

@@ -11,6 +11,7 @@ from planner.arrays import Numeric, maximum, minimum
 from planner.cost.calibration import Calibration, load_calibrations
 from planner.cost.efficiency import operation_times
 from planner.cost.kinship import stand_in
+from planner.cost.own_times import Voice, own_assumptions
 from planner.cost.roofline import FLOORS, StepCost
 from planner.cost.step_rows import Entry, columns_of, flat, work_of_entries
 from planner.explanation import Explanation, Term
@@ -50,6 +51,8 @@ class StepTimes:
         Kinds without a profile, counted at their floor.
     speaks : str
         Id of the measured device whose curves are used.
+    own : tuple of Voice
+        What a user's own measurements of the device say in place of them.
     """
 
     time_s: Numeric
@@ -58,6 +61,7 @@ class StepTimes:
     operations_s: tuple[Numeric, ...]
     at_floor: tuple[str, ...]
     speaks: str
+    own: tuple[Voice, ...] = ()
 
 
 def step_times(
@@ -108,15 +112,16 @@ def step_times(
     sums = [_Sum(len(cost.operations)) for cost in costs]
     for kind, members in groups.items():
         entries = [entry for _, _, entry in members]
-        bands = _kind_bands(kind, entries, device, execution, profiles, implementation or {})
+        found = _kind_times(kind, entries, device, execution, profiles, implementation or {})
         start = 0
         for number, at, entry in members:
-            band = bands[:, start : start + entry.rows] * entry.item.count
+            band = found.bands[:, start : start + entry.rows] * entry.item.count
             start += entry.rows
             parts = band.reshape(3, *entry.size) if entry.size else band[:, 0].tolist()
             sums[number].add(kind, at, parts)
-        if not _profiled(kind, entries, profiles):
-            for number in {number for number, _, _ in members}:
+        for number in {number for number, _, _ in members}:
+            sums[number].own += found.own
+            if found.at_floor:
                 sums[number].at_floor.append(kind)
     return tuple(total.times(speaks, cost.floor_s) for total, cost in zip(sums, costs, strict=True))
 
@@ -127,6 +132,7 @@ class _Sum:
     def __init__(self, operations: int) -> None:
         self.seconds: list[Numeric] = [0.0] * operations
         self.at_floor: list[str] = []
+        self.own: list[Voice] = []
         self._low: dict[str, Numeric] = {}
         self._high: dict[str, Numeric] = {}
 
@@ -150,6 +156,7 @@ class _Sum:
             operations_s=tuple(_plain(value) for value in self.seconds),
             at_floor=tuple(self.at_floor),
             speaks=speaks,
+            own=tuple(dict.fromkeys(self.own)),
         )
 
 
@@ -173,41 +180,66 @@ def _profiled(kind: str, entries: Sequence[Entry], profiles: Mapping[str, Calibr
     return kind in profiles and not ("ranks" in entries[0].item.operation.shape and silent)
 
 
-def _kind_bands(
+@dataclass(frozen=True, slots=True)
+class _KindTimes:
+    """Time, p10 and p90 of one occurrence of each operation, shape ``(3, rows)``."""
+
+    bands: np.ndarray
+    own: tuple[Voice, ...] = ()
+    at_floor: bool = False
+
+
+def _kind_times(
     kind: str,
     entries: Sequence[Entry],
     device: Device,
     execution: Execution,
     profiles: Mapping[str, Calibration],
     implementation: Implementation,
-) -> np.ndarray:
-    """Time, p10 and p90 of one occurrence of each operation, shape ``(3, rows)``.
+) -> _KindTimes:
+    """Times of the operations of one kind.
 
     Never below the floor: what a kernel alone finds in the L2 cache, a step reads from memory.
     """
     floors = flat(entries, [entry.item.floor_s / entry.item.count for entry in entries])
+    at_floor = np.stack([floors] * 3)
     if kind in STREAMED:
         time_s = STREAM_OVERHEAD_S + floors / STREAM_FRACTION
-        band = np.stack([time_s, time_s * (1 - _STREAM_BAND), time_s * (1 + _STREAM_BAND)])
-        return np.asarray(np.maximum(band, floors))
-    if not _profiled(kind, entries, profiles):
-        return np.stack([floors] * 3)
+        bands = np.stack([time_s, time_s * (1 - _STREAM_BAND), time_s * (1 + _STREAM_BAND)])
+        if device.measured is None:
+            return _KindTimes(np.maximum(bands, at_floor))
+    elif not _profiled(kind, entries, profiles):
+        return _KindTimes(at_floor, at_floor=True)
     columns = columns_of(kind, entries, device, execution, implementation.get(kind, {}))
     kernels: tuple[str | None, ...] = (None,)
     if kind == "all_reduce" and "kernel" not in columns:
         kernels = ALL_REDUCE_KERNELS
     work = work_of_entries(entries)
-    found = []
+    if kind in STREAMED:
+        columns["total_bytes"] = work.moved_bytes
+    found, own = [], []
     for kernel in kernels:
         if kernel is not None:
             columns["kernel"] = flat(entries, [kernel] * len(entries))
         times = operation_times(kind, columns, {device.id: device}, profiles[kind], work)
         found.append(np.stack([times.time_s, times.p10_s, times.p90_s]))
-    fastest = np.argmin([each[0] for each in found], axis=0)
-    return np.asarray(np.maximum(np.choose(fastest, found), floors))
+        own += times.own
+    if kind in STREAMED:
+        for each in own:
+            bands[:, each.rows] = found[0][:, each.rows]
+    else:
+        fastest = np.argmin([np.nan_to_num(each[0], nan=np.inf) for each in found], axis=0)
+        bands = np.choose(fastest, found)
+    return _KindTimes(
+        np.maximum(np.where(np.isnan(bands), at_floor, bands), at_floor),
+        own=tuple(each.voice for each in own),
+        at_floor=bool(np.isnan(bands).any()),
+    )
 
 
-def time_assumptions(cost: StepCost, times: StepTimes | None) -> tuple[str, ...]:
+def time_assumptions(
+    cost: StepCost, times: StepTimes | None, further: StepTimes | None = None
+) -> tuple[str, ...]:
     """Return what the times of a step take for granted.
 
     Parameters
@@ -216,6 +248,8 @@ def time_assumptions(cost: StepCost, times: StepTimes | None) -> tuple[str, ...]
         The step.
     times : StepTimes or None
         Its calibrated times, if any.
+    further : StepTimes, optional
+        Those of another step on the same device, of which the same is said.
 
     Returns
     -------
@@ -229,13 +263,17 @@ def time_assumptions(cost: StepCost, times: StepTimes | None) -> tuple[str, ...]
         f"Times come from calibration profiles measured on {times.speaks}, kernels captured in "
         "graphs, operations one after another; floor_s is the same step at efficiency 1."
     ]
+    steps = (times, further) if further else (times,)
+    voices = dict.fromkeys(voice for step in steps for voice in step.own)
+    said += own_assumptions(device.measured, tuple(voices))
     if times.speaks != device.id:
         said.append(
             f"Nobody measured {device.name} for these profiles: the efficiencies of its next of "
             f"kin, {times.speaks}, stand in on its own spec sheet, with a wider band."
         )
-    if times.at_floor:
-        kinds = ", ".join(times.at_floor)
+    at_floor = dict.fromkeys(kind for step in steps for kind in step.at_floor)
+    if at_floor:
+        kinds = ", ".join(at_floor)
         said.append(f"No profile knows operations of kind {kinds}: they count at their floor.")
     said.append(
         "Bands of operations of one kind are taken to deviate together, those of different kinds "
@@ -288,4 +326,6 @@ def explain_times(cost: StepCost, times: StepTimes, figure: str) -> Explanation:
 def _speaker(device: Device, profiles: Mapping[str, Calibration]) -> str | None:
     measured = {each.id: each for profile in profiles.values() for each in profile.measured}
     found = stand_in(device, measured.values())
+    if found is None and device.measured is not None:
+        return device.id
     return found.id if found else None
