@@ -204,6 +204,7 @@ class Plan:
             "device": scenario.hardware.id,
             "device_name": scenario.hardware.device.name,
             "devices": scenario.hardware.devices,
+            "calibration": scenario.hardware.calibration,
             **asdict(execution.layout),
             **offload_inputs(execution.offload),
             "weights": execution.weights.name,

@@ -108,7 +108,7 @@ def scenario_of(options: Mapping[str, Any]) -> Any:
     numbers = {name: count(name) for name in (*SIZES, "context", "isl", "osl", *most)}
     hardware = load_hardware(str(options["device"]), numbers.pop("devices"))
     if options["calibration"] is not None:
-        hardware = calibrated(hardware, options["calibration"])
+        (hardware,) = calibrated((hardware,), options["calibration"])
     if options["devices"] is None and hardware.node is None:
         sizes = {name: number for name in SIZES if (number := numbers[name]) is not None}
         hardware = replace(hardware, devices=devices_for(sizes))

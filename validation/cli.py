@@ -146,9 +146,7 @@ def calibrate_command(record: Path, output: Path, spec: str | None) -> int:
     click.echo(text)
     _message(f"wrote {output}")
     if profile.times:
-        _message(
-            f"planner plan --calibration {output} takes its times for {profile.origin.spec_id}"
-        )
+        _message(f"planner plan -d {profile.origin.spec_id} --calibration {output} hears it")
     return OK
 
 

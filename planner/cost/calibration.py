@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from planner.cost.curve import Knots
 from planner.hardware import Device, load_device
+from planner.hardware.measurements import KIND as OWN_CALIBRATION
 from planner.sources import Source
 from planner.spec_folders import folders, read_spec, shown_path, validate
 
@@ -298,7 +299,10 @@ class Calibrations(Mapping[str, Calibration]):
     def __init__(self, files: tuple[tuple[Path, int], ...]) -> None:
         self._files: dict[str, tuple[Path, int]] = {}
         for path, mtime_ns in files:
-            kinds = read_spec(path).get("kinds")
+            content = read_spec(path)
+            if content.get("kind") == OWN_CALIBRATION:
+                continue
+            kinds = content.get("kinds")
             if not isinstance(kinds, list) or not all(isinstance(kind, str) for kind in kinds):
                 kinds = load_calibration(path, mtime_ns).kinds
             for kind in kinds:

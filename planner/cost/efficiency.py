@@ -57,6 +57,40 @@ class Times:
     reason: np.ndarray
     own: tuple[Spoken, ...] = ()
 
+    @classmethod
+    def without_figures(cls, rows: int) -> Times:
+        """Return rows of which nothing is known yet.
+
+        Parameters
+        ----------
+        rows : int
+            How many. [1]
+
+        Returns
+        -------
+        Times
+            To be filled.
+        """
+        numbers, texts = np.full((4, rows), np.nan), np.full((2, rows), "", object)
+        time_s, p10_s, p90_s, floor_s = numbers
+        return cls(
+            time_s=time_s, p10_s=p10_s, p90_s=p90_s, floor_s=floor_s, bound=texts[0],
+            reason=texts[1],
+        )  # fmt: skip
+
+    def fill(self, chosen: np.ndarray, found: Times) -> None:
+        """Set the figures of some of the rows.
+
+        Parameters
+        ----------
+        chosen : numpy.ndarray
+            Which rows. [1]
+        found : Times
+            Theirs.
+        """
+        for name in ("time_s", "p10_s", "p90_s", "floor_s", "bound", "reason"):
+            getattr(self, name)[chosen] = getattr(found, name)
+
 
 def cells_of(kind: str, columns: Columns, placed: Placed) -> dict[str, np.ndarray]:
     """Return the columns by which levels tell groups apart.

@@ -224,7 +224,7 @@ def columns_of_times(device: Device, kind: str, times: Sequence[MeasuredTime]) -
 def voice_of(
     kind: str, key: Key, times: Sequence[MeasuredTime], shipped: Shipped, own: Measurements
 ) -> Voice:
-    """Fit own numbers on half of the times, and take the band from the other half.
+    """Fit own numbers on all times; band and errors are those of a fit on half of them.
 
     Parameters
     ----------
@@ -233,7 +233,7 @@ def voice_of(
     key : tuple of str
         What tells the voice apart.
     times : sequence of MeasuredTime
-        Its rows, at least one to fit.
+        Its rows, of which one, at least, may be fitted.
     shipped : Shipped
         What the profile says of them.
     own : Measurements
@@ -253,8 +253,8 @@ def voice_of(
     fit = np.array([each.half == "fit" for each in times])
     before = _seconds(shipped, np.zeros(3))
     _check_unit(f"{own.name}: {kind} {key[0]}", measured, before, shipped.peaks.floor_s)
-    numbers = _fitted(shipped, measured, fit)
-    after = _seconds(shipped, numbers)
+    after = _seconds(shipped, _fitted(shipped, measured, fit))
+    numbers = _fitted(shipped, measured, np.ones_like(fit))
     off = np.log(measured / after)[~fit]
     p10, p90 = shipped.p10, shipped.p90
     if len(off):
@@ -336,10 +336,6 @@ def _shares(peaks: Peaks, line: Roofline) -> np.ndarray:
     both = compute + moving
     joined = both ** (1 / line.norm)
     of_compute = joined * compute / np.maximum(both, 1e-300)
-    quantise = peaks.quantise_s / line.memory_fraction
-    return (
-        np.stack(
-            [peaks.launches * line.overhead_s, of_compute, joined - of_compute + quantise], axis=1
-        )
-        / base[:, None]
-    )
+    moving_s = joined - of_compute + peaks.quantise_s / line.memory_fraction
+    parts = np.stack([peaks.launches * line.overhead_s, of_compute, moving_s], axis=1)
+    return np.asarray(parts / base[:, None])

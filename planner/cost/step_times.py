@@ -11,6 +11,7 @@ from planner.arrays import Numeric, maximum, minimum
 from planner.cost.calibration import Calibration, load_calibrations
 from planner.cost.efficiency import operation_times
 from planner.cost.kinship import stand_in
+from planner.cost.own_rows import Spoken
 from planner.cost.own_times import Voice, own_assumptions
 from planner.cost.roofline import FLOORS, StepCost
 from planner.cost.step_rows import Entry, columns_of, flat, work_of_entries
@@ -217,7 +218,8 @@ def _kind_times(
     work = work_of_entries(entries)
     if kind in STREAMED:
         columns["total_bytes"] = work.moved_bytes
-    found, own = [], []
+    found: list[np.ndarray] = []
+    own: list[Spoken] = []
     for kernel in kernels:
         if kernel is not None:
             columns["kernel"] = flat(entries, [kernel] * len(entries))

@@ -7,7 +7,6 @@ from planner.hardware.catalog import (
     load_device,
     load_hardware,
     load_node,
-    measured_device,
     node_ids,
 )
 from planner.hardware.device import PRECISIONS, Device, Link
@@ -32,6 +31,5 @@ __all__ = [
     "load_hardware",
     "load_node",
     "load_runtime",
-    "measured_device",
     "node_ids",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -160,43 +161,20 @@ def load_hardware(name: str | Path, devices: int | str | None = None) -> Hardwar
     return Hardware(device=device, devices=count, node=node)
 
 
-def calibrated(hardware: Hardware, path: str | Path) -> Hardware:
+def calibrated(hardware: Sequence[Hardware], path: str | Path) -> tuple[Hardware, ...]:
     """Return hardware for which a user's own measurements speak.
 
     Parameters
     ----------
-    hardware : Hardware
-        Devices like the one that was measured.
+    hardware : sequence of Hardware
+        One of them, at least, has the device that was measured.
     path : str or pathlib.Path
         What ``python -m validation calibrate`` wrote.
 
     Returns
     -------
-    Hardware
-        Its device with the measurements.
-
-    Raises
-    ------
-    SpecError
-        The file cannot be used, or was measured on another device.
-    """
-    return replace(hardware, device=measured_device(hardware.device, path))
-
-
-def measured_device(device: Device, path: str | Path) -> Device:
-    """Return a device for which a user's own measurements speak.
-
-    Parameters
-    ----------
-    device : Device
-        The device they were made on.
-    path : str or pathlib.Path
-        What ``python -m validation calibrate`` wrote.
-
-    Returns
-    -------
-    Device
-        With the measurements.
+    tuple of Hardware
+        That device with the measurements, others as they are.
 
     Raises
     ------
@@ -204,15 +182,21 @@ def measured_device(device: Device, path: str | Path) -> Device:
         The file cannot be used, or was measured on another device.
     """
     found = load_measurements(path)
-    if found.device != device.id:
+    names = list(dict.fromkeys(each.device.id for each in hardware))
+    if found.device not in names:
         raise SpecError(
             "measured on another device",
             where=shown_path(Path(path)),
             got=f"{found.device} ({found.origin.device})",
-            allowed=device.id,
+            allowed=", ".join(names),
             fix="Calibrate a record of this device, or plan for the one that was measured.",
         )
-    return replace(device, measured=found)
+    return tuple(
+        replace(each, device=replace(each.device, measured=found))
+        if each.device.id == found.device
+        else each
+        for each in hardware
+    )
 
 
 def describe_catalog() -> list[dict[str, Any]]:

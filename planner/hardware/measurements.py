@@ -6,7 +6,7 @@ import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -17,7 +17,7 @@ FOLDER = "hardware_specs"
 SUBFOLDER = "calibration"
 SUFFIXES = (".json", ".yaml", ".yml")
 KIND = "own_calibration"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION: Final = 2
 MOST_TIMES = 2_000
 _MOST_S = 3600.0
 
@@ -76,7 +76,7 @@ class MeasuredTime(_Part):
     measured_s : float
         Median of one call. [s]
     half : {"fit", "test"}
-        Whether efficiencies may be fitted on it, or are only tested.
+        Whether the fit that is tested has seen it, or is tested on it.
     """
 
     kind: str = Field(min_length=1, max_length=80)
