@@ -137,13 +137,8 @@ def operation_times(
     reason = peaks.reason.copy()
     reason[(cells["device"] == "") & (reason == "")] = "its vendor has no calibration profile"
     base = base_s(peaks, profile.rooflines[kind])
-    known = np.flatnonzero(reason == "")
-    time_s = np.full(len(base), np.nan)
-    axes = {name: values[known] for name, values in axes_of(peaks, base).items()}
-    chosen = {name: values[known] for name, values in cells.items()}
-    if len(known):
-        ratio = np.exp(_correction(profile).log_ratio(axes, chosen))
-        time_s[known] = np.maximum(base[known] * ratio, peaks.floor_s[known])
+    ratio = np.exp(_correction(profile).log_ratio(axes_of(peaks, base), cells))
+    time_s = np.where(reason == "", np.maximum(base * ratio, peaks.floor_s), np.nan)
     low, high = _band(profile, time_s, cells, cells["device"] == columns["device"])
     return Times(
         time_s=time_s,
@@ -178,5 +173,5 @@ def _band(
 def _bound(peaks: Peaks, time_s: np.ndarray) -> np.ndarray:
     """The slowest resource at peak; overhead where all of them leave three quarters unexplained."""
     resources = [peaks.compute_s, peaks.memory_s, peaks.link_s, time_s * _OVERHEAD_SHARE]
-    slowest = np.argmax(np.nan_to_num(np.stack(resources)), axis=0)
+    slowest = np.argmax(np.fmax(np.stack(resources), 0.0), axis=0)
     return np.asarray(np.array(BOUNDS, object)[slowest])

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from planner.arrays import Numeric, maximum, minimum
-from planner.cost.calibration import Calibration, load_calibrations
+from planner.cost.calibration import Calibration, Calibrations, load_calibrations
 from planner.cost.efficiency import operation_times
 from planner.cost.kinship import stand_in
 from planner.cost.roofline import FLOORS, StepCost
-from planner.cost.step_rows import Entry, columns_of, flat, work_of_entries
+from planner.cost.step_rows import Entry, columns_of, flat, unflat, work_of_entries
 from planner.explanation import Explanation, Term
 from planner.hardware import Device
 from planner.model import Execution
@@ -108,16 +108,13 @@ def step_times(
     sums = [_Sum(len(cost.operations)) for cost in costs]
     for kind, members in groups.items():
         entries = [entry for _, _, entry in members]
-        bands = _kind_bands(kind, entries, device, execution, profiles, implementation or {})
-        start = 0
-        for number, at, entry in members:
-            band = bands[:, start : start + entry.rows] * entry.item.count
-            start += entry.rows
-            parts = band.reshape(3, *entry.size) if entry.size else band[:, 0].tolist()
-            sums[number].add(kind, at, parts)
-        if not _profiled(kind, entries, profiles):
-            for number in {number for number, _, _ in members}:
-                sums[number].at_floor.append(kind)
+        profile = _profile(kind, entries, profiles)
+        bands = _kind_bands(kind, entries, device, execution, profile, implementation or {})
+        bands = bands * flat(entries, [entry.item.count for entry in entries])
+        for (number, at, _), band in zip(members, unflat(entries, bands), strict=True):
+            sums[number].add(kind, at, band)
+            if profile is None and kind not in STREAMED:
+                sums[number].at_floor.setdefault(kind)
     return tuple(total.times(speaks, cost.floor_s) for total, cost in zip(sums, costs, strict=True))
 
 
@@ -126,7 +123,7 @@ class _Sum:
 
     def __init__(self, operations: int) -> None:
         self.seconds: list[Numeric] = [0.0] * operations
-        self.at_floor: list[str] = []
+        self.at_floor: dict[str, None] = {}
         self._low: dict[str, Numeric] = {}
         self._high: dict[str, Numeric] = {}
 
@@ -154,7 +151,7 @@ class _Sum:
 
 
 def _plain(value: Numeric) -> Numeric:
-    return value if np.ndim(value) else float(value)
+    return value if isinstance(value, np.ndarray) else float(value)
 
 
 def _size(cost: StepCost) -> tuple[int, ...]:
@@ -165,12 +162,16 @@ def _size(cost: StepCost) -> tuple[int, ...]:
     return np.broadcast(step.batch, step.new_tokens, step.cached_tokens).shape
 
 
-def _profiled(kind: str, entries: Sequence[Entry], profiles: Mapping[str, Calibration]) -> bool:
-    """Whether a kind has times; messages have none where nothing is known about their link."""
-    if kind in STREAMED:
-        return True
-    silent = all(np.all(entry.item.communication_s == 0) for entry in entries)
-    return kind in profiles and not ("ranks" in entries[0].item.operation.shape and silent)
+def _profile(
+    kind: str, entries: Sequence[Entry], profiles: Mapping[str, Calibration]
+) -> Calibration | None:
+    """The profile of a kind; messages have none where nothing is known about their link."""
+    if kind in STREAMED or kind not in profiles:
+        return None
+    silent = "ranks" in entries[0].item.operation.shape and all(
+        np.all(entry.item.communication_s == 0) for entry in entries
+    )
+    return None if silent else profiles[kind]
 
 
 def _kind_bands(
@@ -178,7 +179,7 @@ def _kind_bands(
     entries: Sequence[Entry],
     device: Device,
     execution: Execution,
-    profiles: Mapping[str, Calibration],
+    profile: Calibration | None,
     implementation: Implementation,
 ) -> np.ndarray:
     """Time, p10 and p90 of one occurrence of each operation, shape ``(3, rows)``.
@@ -190,7 +191,7 @@ def _kind_bands(
         time_s = STREAM_OVERHEAD_S + floors / STREAM_FRACTION
         band = np.stack([time_s, time_s * (1 - _STREAM_BAND), time_s * (1 + _STREAM_BAND)])
         return np.asarray(np.maximum(band, floors))
-    if not _profiled(kind, entries, profiles):
+    if profile is None:
         return np.stack([floors] * 3)
     columns = columns_of(kind, entries, device, execution, implementation.get(kind, {}))
     kernels: tuple[str | None, ...] = (None,)
@@ -201,7 +202,7 @@ def _kind_bands(
     for kernel in kernels:
         if kernel is not None:
             columns["kernel"] = flat(entries, [kernel] * len(entries))
-        times = operation_times(kind, columns, {device.id: device}, profiles[kind], work)
+        times = operation_times(kind, columns, {device.id: device}, profile, work)
         found.append(np.stack([times.time_s, times.p10_s, times.p90_s]))
     fastest = np.argmin([each[0] for each in found], axis=0)
     return np.asarray(np.maximum(np.choose(fastest, found), floors))
@@ -285,7 +286,6 @@ def explain_times(cost: StepCost, times: StepTimes, figure: str) -> Explanation:
     )
 
 
-def _speaker(device: Device, profiles: Mapping[str, Calibration]) -> str | None:
-    measured = {each.id: each for profile in profiles.values() for each in profile.measured}
-    found = stand_in(device, measured.values())
+def _speaker(device: Device, profiles: Calibrations) -> str | None:
+    found = stand_in(device, profiles.measured)
     return found.id if found else None
