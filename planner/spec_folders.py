@@ -30,6 +30,7 @@ _BASE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 SpecModel = TypeVar("SpecModel", bound=BaseModel)
 
 
+@functools.cache
 def folder(name: str) -> Path:
     """Return the shipped folder of one kind of spec.
 

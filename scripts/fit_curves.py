@@ -83,7 +83,7 @@ def matrix(
     rows = len(cells["kind"])
     empty = np.full(rows, "", object)
     grid = grid_of(curves)
-    index, weight = grid.place(x, rows)
+    index, weight = (placed.T for placed in grid.place(x, rows))
     row = np.repeat(np.arange(rows), index.shape[1])
     costs = [
         _roughness(tuple(a.count for a in axes), design.smoothness) for axes in curves.values()

@@ -12,7 +12,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -293,20 +293,30 @@ class Calibrations(Mapping[str, Calibration]):
     Parameters
     ----------
     files : tuple
-        Path of every file and when it was last changed, the most important first. [-], [ns]
+        Name of every file and when it was last changed, the most important first. [-], [ns]
     """
 
-    def __init__(self, files: tuple[tuple[Path, int], ...]) -> None:
+    def __init__(self, files: tuple[tuple[str, int], ...]) -> None:
         self._files: dict[str, tuple[Path, int]] = {}
-        for path, mtime_ns in files:
-            content = read_spec(path)
-            if content.get("kind") == OWN_CALIBRATION:
+        self._devices: dict[tuple[Path, int], Iterable[str]] = {}
+        for file, mtime_ns in files:
+            path = Path(file)
+            spec = read_spec(path)
+            if spec.get("kind") == OWN_CALIBRATION:
                 continue
-            kinds = content.get("kinds")
-            if not isinstance(kinds, list) or not all(isinstance(kind, str) for kind in kinds):
-                kinds = load_calibration(path, mtime_ns).kinds
+            kinds, devices = (
+                _texts(spec.get(name)) or getattr(load_calibration(path, mtime_ns), name)
+                for name in ("kinds", "devices")
+            )
             for kind in kinds:
                 self._files.setdefault(kind, (path, mtime_ns))
+            self._devices[path, mtime_ns] = devices
+
+    @functools.cached_property
+    def measured(self) -> tuple[Device, ...]:
+        """The devices that were measured for any profile."""
+        names = (name for file in self._files.values() for name in self._devices[file])
+        return tuple(load_device(name) for name in dict.fromkeys(names))
 
     def __getitem__(self, kind: str) -> Calibration:
         return load_calibration(*self._files[kind])
@@ -319,6 +329,21 @@ class Calibrations(Mapping[str, Calibration]):
 
     def __len__(self) -> int:
         return len(self._files)
+
+
+def _texts(cells: Any) -> list[str] | None:
+    """A list of texts as it is, None for anything else."""
+    good = isinstance(cells, list) and all(isinstance(cell, str) for cell in cells)
+    return cells if good else None
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    """What lies in a folder; nothing where there is none."""
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def load_calibrations() -> Calibrations:
@@ -334,14 +359,12 @@ def load_calibrations() -> Calibrations:
     SpecError
         A file cannot be read.
     """
-    files: dict[str, tuple[Path, int]] = {}
+    files: dict[str, tuple[str, int]] = {}
     for root in folders(FOLDER):
-        if (root / SUBFOLDER).is_dir():
-            with os.scandir(root / SUBFOLDER) as entries:
-                for entry in entries:
-                    name, suffix = os.path.splitext(entry.name)
-                    if suffix in SUFFIXES:
-                        files.setdefault(name, (Path(entry.path), entry.stat().st_mtime_ns))
+        for entry in _entries(root / SUBFOLDER):
+            name, suffix = os.path.splitext(entry.name)
+            if suffix in SUFFIXES:
+                files.setdefault(name, (entry.path, entry.stat().st_mtime_ns))
     return _by_kind(tuple(files[name] for name in sorted(files)))
 
 

@@ -16,10 +16,7 @@ from planner.cost.work import Columns
 Coordinates = dict[str, np.ndarray]
 
 _TILE = 128
-
-
-def _log2(values: np.ndarray) -> np.ndarray:
-    return np.asarray(np.log2(np.maximum(values, 2.0**-20)))
+_LEAST = 2.0**-20
 
 
 def _filled(columns: Columns, name: str, default: float) -> np.ndarray:
@@ -31,15 +28,15 @@ def _filled(columns: Columns, name: str, default: float) -> np.ndarray:
 
 def _waste(tiles: np.ndarray, slots: np.ndarray) -> np.ndarray:
     """What the last wave leaves idle: waves taken over waves of work."""
-    return _log2(np.ceil(tiles / slots) * slots / tiles)
+    return np.asarray(np.ceil(tiles / slots) * slots / tiles)
 
 
 def _gemm(columns: Columns, slots: np.ndarray) -> Coordinates:
     m, n, k = columns["m"], columns["n"], columns["k"]
     tiles = np.ceil(m / _TILE) * np.ceil(n / _TILE)
     return {
-        "m": _log2(m), "n": _log2(n), "k": _log2(k),
-        "tiles": _log2(np.ceil(m / 64) * np.ceil(n / _TILE) / slots),
+        "m": m, "n": n, "k": k,
+        "tiles": np.ceil(m / 64) * np.ceil(n / _TILE) / slots,
         "waste": _waste(tiles, slots),
     }  # fmt: skip
 
@@ -52,11 +49,11 @@ def _attention(columns: Columns, slots: np.ndarray) -> Coordinates:
     seen = np.minimum(context, window)
     tiles = batch * queries * np.ceil(new / _TILE)
     return {
-        "batch": _log2(batch), "heads": _log2(queries), "kv_heads": _log2(groups),
-        "share": _log2(queries / groups), "head_dim": _log2(columns["head_dim"]),
-        "new": _log2(new), "seen": _log2(seen), "cached": _log2(context - new + 1),
-        "windowed": np.clip(_log2(context / seen), 0.0, 8.0),
-        "tiles": _log2(tiles / slots), "pairs": _log2(batch * groups / slots),
+        "batch": batch, "heads": queries, "kv_heads": groups,
+        "share": queries / groups, "head_dim": columns["head_dim"],
+        "new": new, "seen": seen, "cached": context - new + 1,
+        "windowed": np.minimum(context / seen, 256.0),
+        "tiles": tiles / slots, "pairs": batch * groups / slots,
         "waste": _waste(tiles, slots),
     }  # fmt: skip
 
@@ -67,9 +64,9 @@ def _latent(columns: Columns, slots: np.ndarray) -> Coordinates:
     cached = _filled(columns, "cached_tokens", 0.0)
     tiles = batch * heads * np.ceil(new / _TILE)
     return {
-        "batch": _log2(batch), "heads": _log2(heads), "new": _log2(new),
-        "seen": _log2(new + cached), "cached": _log2(cached + 1),
-        "tiles": _log2(tiles / slots), "waste": _waste(tiles, slots),
+        "batch": batch, "heads": heads, "new": new,
+        "seen": new + cached, "cached": cached + 1,
+        "tiles": tiles / slots, "waste": _waste(tiles, slots),
     }  # fmt: skip
 
 
@@ -81,29 +78,30 @@ def _experts(columns: Columns, slots: np.ndarray) -> Coordinates:
     width = columns["intermediate"] / tp
     tiles = np.minimum(experts / ep, visits / ep) * np.ceil(np.maximum(each, 1) / 64) * width / 64
     return {
-        "tokens": _log2(tokens), "visits": _log2(visits / ep), "each": _log2(each),
-        "experts": _log2(experts / ep), "spread": _log2(ep), "top_k": _log2(columns["top_k"]),
-        "hidden": _log2(columns["hidden"]), "width": _log2(width), "tiles": _log2(tiles / slots),
+        "tokens": tokens, "visits": visits / ep, "each": each,
+        "experts": experts / ep, "spread": ep, "top_k": columns["top_k"],
+        "hidden": columns["hidden"], "width": width, "tiles": tiles / slots,
     }  # fmt: skip
 
 
 def _recurrent(columns: Columns, slots: np.ndarray) -> Coordinates:
     batch, new, heads = columns["batch"], columns["new_tokens"], columns["heads"]
     return {
-        "batch": _log2(batch), "new": _log2(new), "heads": _log2(heads),
-        "tokens": _log2(batch * new), "groups": _log2(columns["groups"]),
-        "tiles": _log2(batch * heads / slots),
+        "batch": batch, "new": new, "heads": heads,
+        "tokens": batch * new, "groups": columns["groups"],
+        "tiles": batch * heads / slots,
     }  # fmt: skip
 
 
 def _moved(columns: Columns, slots: np.ndarray) -> Coordinates:
-    return {"bytes": _log2(columns["total_bytes"])}
+    return {"bytes": columns["total_bytes"]}
 
 
 def _collective(columns: Columns, slots: np.ndarray) -> Coordinates:
-    return {"message": _log2(columns["message_bytes"]), "ranks": _log2(columns["ranks"])}
+    return {"message": columns["message_bytes"], "ranks": columns["ranks"]}
 
 
+# Sizes, before their logarithm.
 _KINDS: Mapping[str, Callable[[Columns, np.ndarray], Coordinates]] = {
     "gemm": _gemm,
     "attention": _attention,
@@ -144,4 +142,6 @@ def coordinates_of(kind: str, columns: Columns, multiprocessors: np.ndarray) -> 
     """
     family = kind if kind in _KINDS else kind.rpartition("_")[0]
     found = _KINDS.get(family) or _KINDS[family.partition("_")[0]]
-    return found(columns, multiprocessors)
+    sizes = found(columns, multiprocessors)
+    powers = np.log2(np.maximum(np.array(list(sizes.values())), _LEAST))
+    return dict(zip(sizes, powers, strict=True))

@@ -57,7 +57,7 @@ class Correction:
             chosen = slice(start, start + _CHUNK_ROWS)
             here = {name: values[chosen] for name, values in coordinates.items()}
             index, weight = self._grid.place(here, len(codes[chosen]))
-            parts.append((sums[codes[chosen, None], index] * weight).sum(axis=1))
+            parts.append((sums[codes[chosen], index] * weight).sum(axis=0))
         return np.concatenate(parts)
 
     def _summed(self, wanted: tuple[str, ...]) -> np.ndarray:

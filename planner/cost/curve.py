@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, chain, product, zip_longest
 
 import numpy as np
 
@@ -26,7 +28,7 @@ class Knots:
 
 
 Place = tuple[np.ndarray, np.ndarray]
-"""Indices of heights and their weights, each of shape ``(rows, corners)``."""
+"""Indices of heights and their weights, each of shape ``(corners, rows)``."""
 
 
 def weigh(values: np.ndarray, start: np.ndarray, step: np.ndarray, count: np.ndarray) -> Place:
@@ -35,7 +37,8 @@ def weigh(values: np.ndarray, start: np.ndarray, step: np.ndarray, count: np.nda
     Parameters
     ----------
     values : numpy.ndarray
-        One column per axis; what lies beyond the ends counts as the ends. [1]
+        One row per axis; what lies beyond the ends counts as the ends, and what is no number as
+        the start. [1]
     start, step, count : numpy.ndarray
         Knots of each axis. [1]
 
@@ -46,11 +49,11 @@ def weigh(values: np.ndarray, start: np.ndarray, step: np.ndarray, count: np.nda
 
     Examples
     --------
-    >>> left, share = weigh(np.array([[-1.0], [3.0], [9.0]]), *map(np.array, ([0], [2], [3])))
-    >>> left.ravel().tolist(), share.ravel().tolist()
+    >>> left, share = weigh(np.array([-1.0, 3.0, 9.0]), *map(np.array, (0, 2, 3)))
+    >>> left.tolist(), share.tolist()
     ([0, 1, 1], [0.0, 0.5, 1.0])
     """
-    at = np.minimum(np.maximum((values - start) / step, 0.0), count - 1.0)
+    at = np.fmin(np.fmax((values - start) / step, 0.0), count - 1.0)
     left = np.minimum(at.astype(np.int64), count - 2)
     return left, at - left
 
@@ -65,22 +68,35 @@ class Grid:
     """
 
     def __init__(self, curves: Sequence[tuple[tuple[str, ...], tuple[Knots, ...]]]) -> None:
-        sizes = [int(np.prod([k.count for k in knots], dtype=int)) for _, knots in curves]
-        firsts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-        self.firsts: tuple[int, ...] = tuple(firsts[:-1].tolist())
-        self.heights = int(firsts[-1])
-        self._parts = tuple(
-            _Part([(at, *curve) for at, curve in zip(firsts, curves, strict=False)
-                   if len(curve[0]) == dimensions], dimensions)
-            for dimensions in (0, 1, 2)
-        )  # fmt: skip
+        sizes = [math.prod(each.count for each in knots) for _, knots in curves]
+        *firsts, heights = accumulate(sizes, initial=0)
+        self.firsts: tuple[int, ...] = tuple(firsts)
+        self.heights: int = heights
+        pairs = [tuple(zip(*curve, strict=True)) for curve in curves]
+        axes = {axis: at for at, axis in enumerate(dict.fromkeys(chain.from_iterable(pairs)))}
+        self._names = [name for name, _ in axes]
+        self._knots = [
+            np.array([[getattr(knots, field)] for _, knots in axes])
+            for field in ("start", "step", "count")
+        ]
+        corners = [
+            corner
+            for first, curve in zip(firsts, pairs, strict=True)
+            for corner in _corners(first, [(axes[axis], axis[1].count) for axis in curve])
+        ]
+        corners.sort(key=lambda corner: -len(corner[1]))
+        self._first = np.array([[first] for first, _ in corners])
+        self._sides = [
+            np.array([side for side in sides if side is not None]).T
+            for sides in zip_longest(*(sides for _, sides in corners))
+        ]
 
-    def place(self, coordinates: dict[str, np.ndarray], rows: int) -> Place:
+    def place(self, coordinates: Mapping[str, np.ndarray], rows: int) -> Place:
         """Return which heights make up the sum of all curves at each row.
 
         Parameters
         ----------
-        coordinates : dict
+        coordinates : mapping
             Values by name, one per row.
         rows : int
             How many rows. [1]
@@ -95,41 +111,28 @@ class Grid:
         >>> knots = Knots(start=0, step=1, count=3)
         >>> grid = Grid([((), ()), (("x",), (knots,)), (("x", "y"), (knots, knots))])
         >>> index, weight = grid.place({"x": np.array([0.5]), "y": np.array([1.0])}, 1)
-        >>> index[0].tolist(), weight[0].tolist()
-        ([0, 1, 2, 5, 6, 8, 9], [1.0, 0.5, 0.5, 0.5, 0.0, 0.5, 0.0])
+        >>> index[:, 0].tolist(), weight[:, 0].tolist()
+        ([5, 6, 8, 9, 1, 2, 0], [0.5, 0.0, 0.5, 0.0, 0.5, 0.5, 1.0])
         """
-        found = [part.place(coordinates, rows) for part in self._parts if part.curves]
-        return (
-            np.concatenate([index for index, _ in found], axis=1),
-            np.concatenate([weight for _, weight in found], axis=1),
-        )
+        index = np.repeat(self._first, rows, axis=1)
+        weight = np.ones(index.shape)
+        if self._names:
+            left, share = weigh(np.array([coordinates[name] for name in self._names]), *self._knots)
+            shares = np.array([1.0 - share, share])
+            for axis, stride, side in self._sides:
+                index[: len(axis)] += left[axis] * stride[:, None]
+                weight[: len(axis)] *= shares[side, axis]
+        return index, weight
 
 
-class _Part:
-    """The curves of one number of dimensions."""
-
-    def __init__(self, curves: Sequence[tuple[int, tuple[str, ...], tuple[Knots, ...]]],
-                 dimensions: int) -> None:  # fmt: skip
-        self.curves = len(curves)
-        self._firsts = np.array([first for first, _, _ in curves], dtype=np.int64)
-        self._names = [[names[at] for _, names, _ in curves] for at in range(dimensions)]
-        self._knots = [
-            tuple(
-                np.array([getattr(knots[at], name) for _, _, knots in curves])
-                for name in ("start", "step", "count")
-            )
-            for at in range(dimensions)
-        ]
-
-    def place(self, coordinates: dict[str, np.ndarray], rows: int) -> Place:
-        """Indices and weights, corner after corner."""
-        indices = [np.broadcast_to(np.zeros_like(self._firsts), (rows, self.curves))]
-        weights = [np.ones((rows, self.curves))]
-        for names, knots in zip(self._names, self._knots, strict=True):
-            values = np.stack([coordinates[name] for name in names], axis=1)
-            left, share = weigh(values, *knots)
-            indices = [index * knots[2] + left + more for index in indices for more in (0, 1)]
-            weights = [w * part for w in weights for part in (1.0 - share, share)]
-        return np.concatenate([i + self._firsts for i in indices], axis=1), np.concatenate(
-            weights, axis=1
-        )
+def _corners(
+    first: int, axes: Sequence[tuple[int, int]]
+) -> Iterator[tuple[int, list[tuple[int, int, int]]]]:
+    """Each corner of a cell: its height, and per axis the number, stride and side of it."""
+    strides = [math.prod(count for _, count in axes[at + 1 :]) for at in range(len(axes))]
+    for sides in product((0, 1), repeat=len(axes)):
+        yield (
+            first + sum(side * stride for side, stride in zip(sides, strides, strict=True)),
+            [(axis, stride, side)
+             for (axis, _), stride, side in zip(axes, strides, sides, strict=True)],
+        )  # fmt: skip

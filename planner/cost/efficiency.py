@@ -20,12 +20,12 @@ import numpy as np
 from planner.cost.calibration import IMPLEMENTATION, Calibration
 from planner.cost.correction import Correction
 from planner.cost.kinship import family, stand_in
-from planner.cost.own_rows import Spoken, relabelled, spoken_for, voices
-from planner.cost.own_times import Shipped, Voice
+from planner.cost.own_times import Shipped, Spoken, Voice
 from planner.cost.peaks import Peaks, Placed, axes_of, base_s, peaks_of, place_rows
 from planner.cost.work import Columns, Work, codes_of
 from planner.errors import SpecError
 from planner.hardware import Device, Measurements
+from planner.on_demand import load
 
 BOUNDS = ("compute", "memory", "communication", "overhead")
 _MICRO = 1e6
@@ -173,21 +173,20 @@ def operation_times(
     """
     placed = place_rows(columns, devices, profile.measured)
     peaks = peaks_of(kind, columns, placed, work)
-    spoken = spoken_for(kind, columns, placed, _own_voices(kind, placed, profile))
-    cells = relabelled(cells_of(kind, columns, placed), spoken)
+    cells = cells_of(kind, columns, placed)
+    spoken = _spoken(kind, columns, placed, profile)
+    if spoken:
+        cells = load("planner.cost.own_rows:relabelled")(cells, spoken)
     unheard = cells["device"] == ""
     for own in spoken:
         unheard[own.rows] = False
     reason = peaks.reason.copy()
     reason[unheard & (reason == "")] = "its vendor has no calibration profile"
-    line = profile.rooflines[kind]
-    base = base_s(peaks, line)
-    known = np.flatnonzero(reason == "")
-    time_s = np.full(len(base), np.nan)
-    log_ratio = _curves(profile, peaks, base, cells, known)
+    base = base_s(peaks, profile.rooflines[kind])
+    log_ratio = _correction(profile).log_ratio(axes_of(peaks, base), cells)
     for own in spoken:
         log_ratio[own.rows] += np.log(base_s(peaks, own.voice.line) / base)[own.rows]
-    time_s[known] = np.maximum((base * np.exp(log_ratio))[known], peaks.floor_s[known])
+    time_s = np.where(reason == "", np.maximum(base * np.exp(log_ratio), peaks.floor_s), np.nan)
     ids = np.array([device.id for device in placed.devices], object)[placed.codes]
     low, high = _band(profile, time_s, cells, cells["device"] == ids)
     for own in spoken:
@@ -199,33 +198,25 @@ def operation_times(
         floor_s=peaks.floor_s,
         bound=_bound(peaks, time_s),
         reason=reason,
-        own=tuple(spoken),
+        own=spoken,
     )
 
 
-def _curves(
-    profile: Calibration,
-    peaks: Peaks,
-    base: np.ndarray,
-    cells: Mapping[str, np.ndarray],
-    known: np.ndarray,
-) -> np.ndarray:
-    """Logarithms that the profile's curves add to the base times of the rows ``known``."""
-    log_ratio = np.zeros(len(base))
-    if len(known):
-        axes = {name: values[known] for name, values in axes_of(peaks, base).items()}
-        chosen = {name: values[known] for name, values in cells.items()}
-        log_ratio[known] = _correction(profile).log_ratio(axes, chosen)
-    return log_ratio
-
-
-def _own_voices(kind: str, placed: Placed, profile: Calibration) -> dict[int, tuple[Voice, ...]]:
-    """What users measured on the devices of rows, by index of the device."""
-    return {
+def _spoken(
+    kind: str, columns: Columns, placed: Placed, profile: Calibration
+) -> tuple[Spoken, ...]:
+    """Rows for which users' own measurements of the devices speak."""
+    found = {
         at: own_voices(kind, device, device.measured, profile)
         for at, device in enumerate(placed.devices)
         if device.measured is not None
     }
+    if not found:
+        return ()
+    rows: tuple[Spoken, ...] = load("planner.cost.own_rows:spoken_for")(
+        kind, columns, placed, found
+    )
+    return rows
 
 
 @functools.lru_cache(maxsize=256)
@@ -250,7 +241,9 @@ def own_voices(
     tuple of Voice
         Own numbers with their bands, fitted once.
     """
-    return voices(kind, replace(device, measured=measured), profile, _shipped)
+    voices = load("planner.cost.own_rows:voices")
+    found: tuple[Voice, ...] = voices(kind, replace(device, measured=measured), profile, _shipped)
+    return found
 
 
 def _shipped(kind: str, columns: Columns, device: Device, profile: Calibration) -> Shipped:
@@ -265,7 +258,7 @@ def _shipped(kind: str, columns: Columns, device: Device, profile: Calibration) 
     cells = cells_of(kind, columns, placed)
     line = profile.rooflines[kind]
     base = base_s(peaks, line)
-    log_ratio = _curves(profile, peaks, base, cells, np.arange(len(base)))
+    log_ratio = _correction(profile).log_ratio(axes_of(peaks, base), cells)
     low, high = _band(profile, base * np.exp(log_ratio), cells, cells["device"] == device.id)
     return Shipped(
         peaks=peaks,
@@ -299,5 +292,5 @@ def _band(
 def _bound(peaks: Peaks, time_s: np.ndarray) -> np.ndarray:
     """The slowest resource at peak; overhead where all of them leave three quarters unexplained."""
     resources = [peaks.compute_s, peaks.memory_s, peaks.link_s, time_s * _OVERHEAD_SHARE]
-    slowest = np.argmax(np.nan_to_num(np.stack(resources)), axis=0)
+    slowest = np.argmax(np.fmax(np.stack(resources), 0.0), axis=0)
     return np.asarray(np.array(BOUNDS, object)[slowest])

@@ -57,12 +57,16 @@ def stand_in(device: Device, measured: Iterable[Device]) -> Device | None:
     >>> [stand_in(load_device(name), measured).id for name in ("a40", "gh200-96gb")]
     ['l40s', 'h100-sxm']
     """
-    kin = [each for each in measured if each.vendor == device.vendor]
+    kin = []
+    for each in measured:
+        if each.id == device.id:
+            return each
+        if each.vendor == device.vendor:
+            kin.append(each)
 
     def distance(other: Device) -> tuple[float, ...]:
         ratio = other.memory_bandwidth_bytes_per_s / device.memory_bandwidth_bytes_per_s
         return (
-            other.id != device.id,
             _memory(other) != _memory(device),
             abs(_generation(other) - _generation(device)),
             max(ratio, 1 / ratio),

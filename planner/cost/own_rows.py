@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from planner.cost.calibration import Calibration
-from planner.cost.own_times import Key, Shipped, Voice, columns_of_times, key_cells, voice_of
+from planner.cost.own_times import (
+    Key,
+    Shipped,
+    Spoken,
+    Voice,
+    columns_of_times,
+    key_cells,
+    voice_of,
+)
 from planner.cost.peaks import Placed
 from planner.cost.work import Columns, codes_of
 from planner.hardware import Device
@@ -17,14 +24,6 @@ from planner.hardware.measurements import MeasuredTime
 _LABELS = ("backend", "version", "kernel")
 Prior = Callable[[str, Columns, Device, Calibration], Shipped]
 """What a profile says of rows on a device without its measurements."""
-
-
-@dataclass(frozen=True, slots=True)
-class Spoken:
-    """Rows and the voice that speaks for them."""
-
-    rows: np.ndarray
-    voice: Voice
 
 
 def voices(kind: str, device: Device, profile: Calibration, prior: Prior) -> tuple[Voice, ...]:
@@ -78,7 +77,7 @@ def _label(times: Sequence[MeasuredTime]) -> MeasuredTime:
 
 def spoken_for(
     kind: str, columns: Columns, placed: Placed, found: Mapping[int, tuple[Voice, ...]]
-) -> list[Spoken]:
+) -> tuple[Spoken, ...]:
     """Return the rows for which a device's own measurements speak.
 
     A row that names a backend or a kernel other than those measured asks for that one, for which
@@ -97,7 +96,7 @@ def spoken_for(
 
     Returns
     -------
-    list of Spoken
+    tuple of Spoken
         Disjoint rows.
     """
     cells = key_cells(kind, columns)
@@ -116,7 +115,7 @@ def spoken_for(
             rows = np.flatnonzero(here & np.array(meant)[codes])
             if len(rows):
                 spoken.append(Spoken(rows, voice))
-    return spoken
+    return tuple(spoken)
 
 
 def relabelled(cells: Mapping[str, np.ndarray], spoken: Sequence[Spoken]) -> dict[str, np.ndarray]:

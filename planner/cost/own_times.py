@@ -89,6 +89,14 @@ class Voice:
         return " ".join(part for part in parts if part)
 
 
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """Rows of a table, and the voice that speaks for them."""
+
+    rows: np.ndarray
+    voice: Voice
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shipped:
     """What a profile says of the rows of one voice.

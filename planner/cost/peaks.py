@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -140,9 +140,12 @@ def peaks_of(kind: str, columns: Columns, placed: Placed, work: Work | None = No
     """
     work = work or work_of(kind, columns)
     bandwidth = placed.figure("memory_bandwidth_bytes_per_s")
-    compute_s, memory_s = work.flop / _rates(work, placed), work.moved_bytes / bandwidth
+    codes, precisions = codes_of([work.precision], len(work.flop))
+    rates = _rates([precision for (precision,) in precisions], placed)
+    compute_s, memory_s = work.flop / rates[placed.codes, codes], work.moved_bytes / bandwidth
     link_s = _link_s(kind, columns, work, placed)
-    launches, quantise_s = _quantising(kind, columns, work, bandwidth)
+    low = np.array([precision in LOW_PRECISION for (precision,) in precisions])[codes]
+    launches, quantise_s = _quantising(kind, columns, low, bandwidth)
     cache = placed.figure("l2_cache_bytes")
     coordinates = coordinates_of(kind, columns, placed.figure("multiprocessors"))
     filling = np.log2(np.maximum(work.moved_bytes, 1.0) / cache)
@@ -155,14 +158,12 @@ def peaks_of(kind: str, columns: Columns, placed: Placed, work: Work | None = No
     )  # fmt: skip
 
 
-def _rates(work: Work, placed: Placed) -> np.ndarray:
-    """Peak rate of each row; NaN where its device does not compute in its precision."""
-    codes, precisions = codes_of([work.precision], len(work.flop))
-    rates = [
-        [device.rates.get(precision, np.nan) for (precision,) in precisions]
-        for device in placed.devices
-    ]
-    return np.asarray(np.array(rates, dtype=float)[placed.codes, codes])
+def _rates(precisions: Sequence[str], placed: Placed) -> np.ndarray:
+    """Peak rates, devices by precisions; NaN where a device does not compute in one."""
+    return np.array(
+        [[device.rates.get(each, np.nan) for each in precisions] for device in placed.devices],
+        dtype=float,
+    )
 
 
 def _link_s(kind: str, columns: Columns, work: Work, placed: Placed) -> np.ndarray:
@@ -180,24 +181,22 @@ def _link_s(kind: str, columns: Columns, work: Work, placed: Placed) -> np.ndarr
 
 
 def _quantising(
-    kind: str, columns: Columns, work: Work, bandwidth: np.ndarray
+    kind: str, columns: Columns, low: np.ndarray, bandwidth: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Launches of a row, and the time at bandwidth of bringing activations to low precision."""
-    rows = len(work.flop)
     if kind != "gemm":
-        return np.ones(rows), np.zeros(rows)
-    quantised = np.array([precision in LOW_PRECISION for precision in work.precision])
-    return 1.0 + quantised, np.where(quantised, 3 * columns["m"] * columns["k"] / bandwidth, 0.0)
+        return np.ones(len(low)), np.zeros(len(low))
+    return 1.0 + low, np.where(low, 3 * columns["m"] * columns["k"] / bandwidth, 0.0)
 
 
 def _reasons(work: Work, compute_s: np.ndarray, link_s: np.ndarray, placed: Placed) -> np.ndarray:
     reason = work.reason.copy()
-    for row in np.flatnonzero(np.isnan(compute_s) & (reason == "")):
+    for row in np.flatnonzero(np.isnan(compute_s)):
         device = placed.devices[placed.codes[row]]
-        reason[row] = f"{device.id} has no {work.precision[row]} rate"
-    for row in np.flatnonzero(np.isnan(link_s) & (reason == "")):
+        reason[row] = reason[row] or f"{device.id} has no {work.precision[row]} rate"
+    for row in np.flatnonzero(np.isnan(link_s)):
         device = placed.devices[placed.codes[row]]
-        reason[row] = f"nothing is known about what joins {device.id}"
+        reason[row] = reason[row] or f"nothing is known about what joins {device.id}"
     return reason
 
 

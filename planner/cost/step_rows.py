@@ -67,6 +67,31 @@ def flat(entries: Sequence[Entry], values: Sequence[Any]) -> np.ndarray:
     return np.concatenate(list(parts))
 
 
+def unflat(entries: Sequence[Entry], values: np.ndarray) -> list[Any]:
+    """Return what :func:`flat` laid in rows, entry by entry.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        Operations.
+    values : numpy.ndarray
+        Some figures of each row, shape ``(figures, rows)``.
+
+    Returns
+    -------
+    list
+        Per entry its figures: numbers, or arrays of the shape of its grid.
+    """
+    if not any(entry.size for entry in entries):
+        return list(values.T.tolist())
+    ends = np.cumsum([entry.rows for entry in entries])
+    parts = np.split(values, ends[:-1], axis=1)
+    return [
+        part.reshape(-1, *entry.size) if entry.size else part[:, 0].tolist()
+        for entry, part in zip(entries, parts, strict=True)
+    ]
+
+
 def columns_of(
     kind: str,
     entries: Sequence[Entry],

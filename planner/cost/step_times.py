@@ -8,29 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from planner.arrays import Numeric, maximum, minimum
-from planner.cost.calibration import Calibration, load_calibrations
-from planner.cost.efficiency import operation_times
+from planner.cost.calibration import Calibrations, load_calibrations
+from planner.cost.kind_times import STREAMED, kind_times
 from planner.cost.kinship import stand_in
-from planner.cost.own_rows import Spoken
 from planner.cost.own_times import Voice, own_assumptions
 from planner.cost.roofline import FLOORS, StepCost
-from planner.cost.step_rows import Entry, columns_of, flat, work_of_entries
+from planner.cost.step_rows import Entry, flat, unflat
 from planner.explanation import Explanation, Term
 from planner.hardware import Device
 from planner.model import Execution
 from planner.units import format_seconds
 
-STREAMED = ("elementwise", "embedding")
-"""Kinds that only move bytes; inside a captured graph they have no profile of their own."""
-
-STREAM_OVERHEAD_S = 3e-6
-STREAM_FRACTION = 0.8
-"""Fixed time of a memory-bound kernel and its share of bandwidth, as aiconfigurator takes them."""
-
-ALL_REDUCE_KERNELS = ("custom_allreduce:vLLM_custom_graph", "nccl:NCCL")
-"""Engines send small messages by a kernel of their own and large ones by NCCL."""
-
-_STREAM_BAND = 0.3
 Implementation = Mapping[str, Mapping[str, str]]
 """By kind of operation: the ``backend``, ``version`` and ``kernel`` that run it."""
 
@@ -113,17 +101,14 @@ def step_times(
     sums = [_Sum(len(cost.operations)) for cost in costs]
     for kind, members in groups.items():
         entries = [entry for _, _, entry in members]
-        found = _kind_times(kind, entries, device, execution, profiles, implementation or {})
-        start = 0
-        for number, at, entry in members:
-            band = found.bands[:, start : start + entry.rows] * entry.item.count
-            start += entry.rows
-            parts = band.reshape(3, *entry.size) if entry.size else band[:, 0].tolist()
-            sums[number].add(kind, at, parts)
-        for number in {number for number, _, _ in members}:
-            sums[number].own += found.own
+        by = (implementation or {}).get(kind, {})
+        found = kind_times(kind, entries, device, execution, profiles, by)
+        bands = found.bands * flat(entries, [entry.item.count for entry in entries])
+        for (number, at, _), band in zip(members, unflat(entries, bands), strict=True):
+            sums[number].add(kind, at, band)
+            sums[number].own.update(dict.fromkeys(found.own))
             if found.at_floor:
-                sums[number].at_floor.append(kind)
+                sums[number].at_floor.setdefault(kind)
     return tuple(total.times(speaks, cost.floor_s) for total, cost in zip(sums, costs, strict=True))
 
 
@@ -132,8 +117,8 @@ class _Sum:
 
     def __init__(self, operations: int) -> None:
         self.seconds: list[Numeric] = [0.0] * operations
-        self.at_floor: list[str] = []
-        self.own: list[Voice] = []
+        self.at_floor: dict[str, None] = {}
+        self.own: dict[Voice, None] = {}
         self._low: dict[str, Numeric] = {}
         self._high: dict[str, Numeric] = {}
 
@@ -157,12 +142,12 @@ class _Sum:
             operations_s=tuple(_plain(value) for value in self.seconds),
             at_floor=tuple(self.at_floor),
             speaks=speaks,
-            own=tuple(dict.fromkeys(self.own)),
+            own=tuple(self.own),
         )
 
 
 def _plain(value: Numeric) -> Numeric:
-    return value if np.ndim(value) else float(value)
+    return value if isinstance(value, np.ndarray) else float(value)
 
 
 def _size(cost: StepCost) -> tuple[int, ...]:
@@ -171,72 +156,6 @@ def _size(cost: StepCost) -> tuple[int, ...]:
     if all(isinstance(x, (int, float)) for x in (step.batch, step.new_tokens, step.cached_tokens)):
         return ()
     return np.broadcast(step.batch, step.new_tokens, step.cached_tokens).shape
-
-
-def _profiled(kind: str, entries: Sequence[Entry], profiles: Mapping[str, Calibration]) -> bool:
-    """Whether a kind has times; messages have none where nothing is known about their link."""
-    if kind in STREAMED:
-        return True
-    silent = all(np.all(entry.item.communication_s == 0) for entry in entries)
-    return kind in profiles and not ("ranks" in entries[0].item.operation.shape and silent)
-
-
-@dataclass(frozen=True, slots=True)
-class _KindTimes:
-    """Time, p10 and p90 of one occurrence of each operation, shape ``(3, rows)``."""
-
-    bands: np.ndarray
-    own: tuple[Voice, ...] = ()
-    at_floor: bool = False
-
-
-def _kind_times(
-    kind: str,
-    entries: Sequence[Entry],
-    device: Device,
-    execution: Execution,
-    profiles: Mapping[str, Calibration],
-    implementation: Implementation,
-) -> _KindTimes:
-    """Times of the operations of one kind.
-
-    Never below the floor: what a kernel alone finds in the L2 cache, a step reads from memory.
-    """
-    floors = flat(entries, [entry.item.floor_s / entry.item.count for entry in entries])
-    at_floor = np.stack([floors] * 3)
-    if kind in STREAMED:
-        time_s = STREAM_OVERHEAD_S + floors / STREAM_FRACTION
-        bands = np.stack([time_s, time_s * (1 - _STREAM_BAND), time_s * (1 + _STREAM_BAND)])
-        if device.measured is None:
-            return _KindTimes(np.maximum(bands, at_floor))
-    elif not _profiled(kind, entries, profiles):
-        return _KindTimes(at_floor, at_floor=True)
-    columns = columns_of(kind, entries, device, execution, implementation.get(kind, {}))
-    kernels: tuple[str | None, ...] = (None,)
-    if kind == "all_reduce" and "kernel" not in columns:
-        kernels = ALL_REDUCE_KERNELS
-    work = work_of_entries(entries)
-    if kind in STREAMED:
-        columns["total_bytes"] = work.moved_bytes
-    found: list[np.ndarray] = []
-    own: list[Spoken] = []
-    for kernel in kernels:
-        if kernel is not None:
-            columns["kernel"] = flat(entries, [kernel] * len(entries))
-        times = operation_times(kind, columns, {device.id: device}, profiles[kind], work)
-        found.append(np.stack([times.time_s, times.p10_s, times.p90_s]))
-        own += times.own
-    if kind in STREAMED:
-        for each in own:
-            bands[:, each.rows] = found[0][:, each.rows]
-    else:
-        fastest = np.argmin([np.nan_to_num(each[0], nan=np.inf) for each in found], axis=0)
-        bands = np.choose(fastest, found)
-    return _KindTimes(
-        np.maximum(np.where(np.isnan(bands), at_floor, bands), at_floor),
-        own=tuple(each.voice for each in own),
-        at_floor=bool(np.isnan(bands).any()),
-    )
 
 
 def time_assumptions(
@@ -325,9 +244,8 @@ def explain_times(cost: StepCost, times: StepTimes, figure: str) -> Explanation:
     )
 
 
-def _speaker(device: Device, profiles: Mapping[str, Calibration]) -> str | None:
-    measured = {each.id: each for profile in profiles.values() for each in profile.measured}
-    found = stand_in(device, measured.values())
+def _speaker(device: Device, profiles: Calibrations) -> str | None:
+    found = stand_in(device, profiles.measured)
     if found is None and device.measured is not None:
         return device.id
     return found.id if found else None
