@@ -20,6 +20,8 @@ import numpy as np
 from planner.cost.calibration import IMPLEMENTATION, Calibration
 from planner.cost.correction import Correction
 from planner.cost.kinship import family, stand_in
+from planner.cost.measured_cells import heard_cells
+from planner.cost.message_links import alike, row_links
 from planner.cost.own_times import Shipped, Spoken, Voice
 from planner.cost.peaks import Peaks, Placed, axes_of, base_s, peaks_of, place_rows
 from planner.cost.work import Columns, Work, codes_of
@@ -115,15 +117,28 @@ def cells_of(kind: str, columns: Columns, placed: Placed) -> dict[str, np.ndarra
         for name, column in columns.items()
         if name in _CELLS
     }
-    kin = [stand_in(device, placed.measured) for device in placed.devices]
+    codes, kin = _speaking(columns, placed)
     labels = {
         "device": [found.id if found else "" for found in kin],
         "family": [family(found) if found else "" for found in kin],
     }
     for name, texts in labels.items():
-        cells[name] = np.array(texts, object)[placed.codes]
+        cells[name] = np.array(texts, object)[codes]
     cells["kind"] = np.full(len(placed.codes), kind, object)
     return cells
+
+
+def _speaking(columns: Columns, placed: Placed) -> tuple[np.ndarray, list[Device | None]]:
+    """Which measured device speaks for each row; for messages, one with the same sort of link."""
+    if "ranks" not in columns:
+        return placed.codes, [stand_in(device, placed.measured) for device in placed.devices]
+    direct = row_links(columns, placed.devices, placed.codes).direct
+    found = [
+        stand_in(device, alike(device, placed.measured, direct=sort))
+        for device in placed.devices
+        for sort in (False, True)
+    ]
+    return 2 * placed.codes + direct, found
 
 
 def _whole(column: np.ndarray) -> np.ndarray:
@@ -173,24 +188,17 @@ def operation_times(
     """
     placed = place_rows(columns, devices, profile.measured)
     peaks = peaks_of(kind, columns, placed, work)
-    cells = cells_of(kind, columns, placed)
     spoken = _spoken(kind, columns, placed, profile)
-    if spoken:
-        cells = load("planner.cost.own_rows:relabelled")(cells, spoken)
-    unheard = cells["device"] == ""
+    said = _said(kind, columns, placed, peaks, profile, spoken)
+    log_ratio, low, high = said.log_ratio, said.low, said.high
+    unknown = said.unknown.copy()
     for own in spoken:
-        unheard[own.rows] = False
-    reason = peaks.reason.copy()
-    reason[unheard & (reason == "")] = "its vendor has no calibration profile"
-    base = base_s(peaks, profile.rooflines[kind])
-    log_ratio = _correction(profile).log_ratio(axes_of(peaks, base), cells)
-    for own in spoken:
-        log_ratio[own.rows] += np.log(base_s(peaks, own.voice.line) / base)[own.rows]
-    time_s = np.where(reason == "", np.maximum(base * np.exp(log_ratio), peaks.floor_s), np.nan)
-    ids = np.array([device.id for device in placed.devices], object)[placed.codes]
-    low, high = _band(profile, time_s, cells, cells["device"] == ids)
-    for own in spoken:
+        log_ratio[own.rows] += np.log(base_s(peaks, own.voice.line) / said.base)[own.rows]
         low[own.rows], high[own.rows] = own.voice.p10, own.voice.p90
+        unknown[own.rows] = ""
+    reason = np.where(peaks.reason == "", unknown, peaks.reason)
+    typical_s = np.maximum(said.base * np.exp(log_ratio), peaks.floor_s)
+    time_s = np.where(reason == "", typical_s, np.nan)
     return Times(
         time_s=time_s,
         p10_s=np.maximum(time_s * np.exp(np.minimum(low, 0.0)), np.minimum(peaks.floor_s, time_s)),
@@ -200,6 +208,42 @@ def operation_times(
         reason=reason,
         own=spoken,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What a shipped profile says of rows: base times, logarithms, and why it says nothing."""
+
+    base: np.ndarray
+    log_ratio: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    unknown: np.ndarray
+
+
+def _said(
+    kind: str,
+    columns: Columns,
+    placed: Placed,
+    peaks: Peaks,
+    profile: Calibration,
+    spoken: tuple[Spoken, ...] = (),
+) -> _Said:
+    """A profile's say; of rows that own measurements speak for, with the labels they have."""
+    cells = cells_of(kind, columns, placed)
+    if spoken:
+        cells = load("planner.cost.own_rows:relabelled")(cells, spoken)
+    heard = heard_cells(profile, cells)
+    base = base_s(peaks, profile.rooflines[kind])
+    log_ratio = _correction(profile).log_ratio(axes_of(peaks, base), heard.cells)
+    ids = np.array([device.id for device in placed.devices], object)[placed.codes]
+    typical_s = np.maximum(base * np.exp(log_ratio), peaks.floor_s)
+    low, high = _band(profile, typical_s, heard.cells, (cells["device"] == ids) & heard.exact)
+    unknown = np.full(len(base), "", object)
+    for row in np.flatnonzero(heard.lacking):
+        unknown[row] = f"no format like {cells['dtype'][row]} was measured"
+    unknown[cells["device"] == ""] = "its vendor has no calibration profile"
+    return _Said(base, log_ratio, low, high, unknown)
 
 
 def _spoken(
@@ -255,17 +299,13 @@ def _shipped(kind: str, columns: Columns, device: Device, profile: Calibration) 
     if len(unusable):
         raise SpecError("measured rows that cannot be followed", where=kind,
                         got=peaks.reason[unusable[0]])  # fmt: skip
-    cells = cells_of(kind, columns, placed)
-    line = profile.rooflines[kind]
-    base = base_s(peaks, line)
-    log_ratio = _correction(profile).log_ratio(axes_of(peaks, base), cells)
-    low, high = _band(profile, base * np.exp(log_ratio), cells, cells["device"] == device.id)
+    said = _said(kind, columns, placed, peaks, profile)
     return Shipped(
         peaks=peaks,
-        line=line,
-        log_ratio=log_ratio,
-        p10=min(float(np.median(low)), 0.0),
-        p90=max(float(np.median(high)), 0.0),
+        line=profile.rooflines[kind],
+        log_ratio=said.log_ratio,
+        p10=min(float(np.median(said.low)), 0.0),
+        p90=max(float(np.median(said.high)), 0.0),
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from planner.cost.calibration import Roofline
 from planner.cost.coordinates import Coordinates, coordinates_of
 from planner.cost.kinship import stand_in
+from planner.cost.message_links import row_links
 from planner.cost.work import Columns, Work, codes_of, work_of
 from planner.hardware import Device
 
@@ -142,7 +143,8 @@ def peaks_of(kind: str, columns: Columns, placed: Placed, work: Work | None = No
     bandwidth = placed.figure("memory_bandwidth_bytes_per_s")
     codes, precisions = codes_of([work.precision], len(work.flop))
     rates = _rates([precision for (precision,) in precisions], placed)
-    compute_s, memory_s = work.flop / rates[placed.codes, codes], work.moved_bytes / bandwidth
+    rated = np.where(work.flop == 0, 1.0, rates[placed.codes, codes])
+    compute_s, memory_s = work.flop / rated, work.moved_bytes / bandwidth
     link_s = _link_s(kind, columns, work, placed)
     low = np.array([precision in LOW_PRECISION for (precision,) in precisions])[codes]
     launches, quantise_s = _quantising(kind, columns, low, bandwidth)
@@ -172,12 +174,11 @@ def _link_s(kind: str, columns: Columns, work: Work, placed: Placed) -> np.ndarr
         return work.link_s
     if "ranks" not in columns:
         return np.zeros(len(work.flop))
-    links = [device.scale_up or device.host for device in placed.devices]
-    rates = [link.per_direction_bytes_per_s if link else np.nan for link in links]
+    rates = row_links(columns, placed.devices, placed.codes).bytes_per_s
     ranks = columns["ranks"]
     share = np.ones_like(ranks) if kind == "send_recv" else (ranks - 1) / ranks
     times = 2 if kind == "all_reduce" else 1
-    return np.asarray(work.message_bytes * share * times / np.array(rates)[placed.codes])
+    return np.asarray(work.message_bytes * share * times / rates)
 
 
 def _quantising(
@@ -194,9 +195,11 @@ def _reasons(work: Work, compute_s: np.ndarray, link_s: np.ndarray, placed: Plac
     for row in np.flatnonzero(np.isnan(compute_s)):
         device = placed.devices[placed.codes[row]]
         reason[row] = reason[row] or f"{device.id} has no {work.precision[row]} rate"
-    for row in np.flatnonzero(np.isnan(link_s)):
+    for row in np.flatnonzero(np.isnan(link_s) & (reason == "")):
         device = placed.devices[placed.codes[row]]
-        reason[row] = reason[row] or f"nothing is known about what joins {device.id}"
+        reason[row] = (
+            f"nothing is known about what joins so many {device.id}; a node id brings its network"
+        )
     return reason
 
 

@@ -9,13 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from planner.cost.measured_cells import ROUTING
 from planner.cost.roofline import OperationCost
 from planner.cost.work import SHAPE_COLUMNS, TEXT_COLUMNS, Work
 from planner.hardware import Device
 from planner.model import Execution, Operation
-
-ROUTING = "power_law_1.01"
-"""How tokens choose experts where nothing is said."""
 
 
 @dataclass(frozen=True, slots=True)
