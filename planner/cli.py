@@ -272,6 +272,9 @@ def predict_command(
         click.echo(f"{rows:,} rows not predicted, first in line {line}: {reason}", err=True)
     if lacking == operations.rows:
         return BAD_INPUT
+    for own in times.own:
+        said = f"{len(own.rows):,} rows from your own measurements of {own.voice.name}"
+        click.echo(f"{said} ({', '.join(own.voice.kernels)})", err=True)
     _write(table_text(operations, times).rstrip("\n"), output)
     return OK
 

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import csv
+import functools
 import io
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from planner.cost.calibration import load_calibrations, place_of_row
 from planner.cost.efficiency import Times, operation_times
+from planner.cost.message_times import Network, message_times
+from planner.cost.own_times import Spoken
 from planner.cost.work import OPTIONAL_COLUMNS, SHAPE_COLUMNS, TEXT_COLUMNS, Columns, codes_of
 from planner.errors import PlannerError, ScenarioError, printable
-from planner.hardware import Device, Hardware, calibrated, load_device
+from planner.hardware import Device, Hardware, Node, calibrated, load_hardware
 
 PREDICTED = ("predicted_s", "predicted_p10_s", "predicted_p90_s", "bound")
 _TEXT = ("device", "dtype", "kv_dtype", "routing", "backend", "version", "kernel")
 _MOST_BYTES = 2 * 1024**3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class OperationTable:
     """A table of operations, as text.
 
@@ -57,11 +60,17 @@ class OperationTable:
         numpy.ndarray
             Text; empty cells where there is no such column.
         """
-        if column not in self.header:
-            return np.full(self.rows, "", object)
-        found = np.empty(self.rows, object)
-        found[:] = self.cells[self.header.index(column)]
-        return found
+        if column not in self._texts:
+            found = np.full(self.rows, "", object)
+            if column in self.header:
+                found[:] = self.cells[self.header.index(column)]
+            self._texts[column] = found
+        return self._texts[column]
+
+    @functools.cached_property
+    def _texts(self) -> dict[str, np.ndarray]:
+        """Columns that were asked for; nobody writes into them."""
+        return {}
 
     def numbers(self, column: str, rows: np.ndarray) -> np.ndarray:
         """Return a column as numbers.
@@ -216,11 +225,15 @@ def predict_table(
     rows = table.rows
     times = Times.without_figures(rows)
     names = _device_names(table, device)
-    devices, unknown = _devices(names)
+    hardware, unknown = _hardware(names)
     if calibration is not None:
-        devices = _calibrated(devices, calibration)
+        found_here = calibrated(tuple(hardware.values()), calibration)
+        hardware = dict(zip(hardware, found_here, strict=True))
+    devices = {name: _joined(each) for name, each in hardware.items()}
+    networks = {name: _network(each.node) for name, each in hardware.items() if each.node}
     times.reason[:] = [unknown.get(name, "") for name in names]
     profiles = load_calibrations()
+    own: list[Spoken] = []
     codes, kinds = codes_of([table.text("kind")], rows)
     for code, (kind,) in enumerate(kinds):
         if kind not in profiles:
@@ -230,8 +243,13 @@ def predict_table(
         if not len(chosen):
             continue
         columns = {**table.columns_of(kind, chosen), "device": names[chosen]}
-        times.fill(chosen, operation_times(kind, columns, devices, profiles[kind]))
-    return times
+        if "ranks" in columns:
+            found = message_times(kind, columns, devices, networks, profiles[kind])
+        else:
+            found = operation_times(kind, columns, devices, profiles[kind])
+        times.fill(chosen, found)
+        own += [replace(each, rows=chosen[each.rows]) for each in found.own]
+    return replace(times, own=tuple(own))
 
 
 def fitted_rows(table: OperationTable) -> np.ndarray:
@@ -258,7 +276,7 @@ def fitted_rows(table: OperationTable) -> np.ndarray:
 
 
 def _device_names(table: OperationTable, device: str | None) -> np.ndarray:
-    names = table.text("device")
+    names = table.text("device").copy()
     empty = names == ""
     if empty.any() and device is None:
         raise ScenarioError(
@@ -270,23 +288,25 @@ def _device_names(table: OperationTable, device: str | None) -> np.ndarray:
     return names
 
 
-def _devices(names: np.ndarray) -> tuple[dict[str, Device], dict[str, str]]:
-    """Devices by name, and why a name is none."""
-    devices: dict[str, Device] = {}
+def _hardware(names: np.ndarray) -> tuple[dict[str, Hardware], dict[str, str]]:
+    """Devices and nodes by name, and why a name is none."""
+    found: dict[str, Hardware] = {}
     unknown: dict[str, str] = {}
     for name in dict.fromkeys(names):
         try:
-            devices[name] = load_device(name)
+            found[name] = load_hardware(name)
         except PlannerError as error:
             unknown[name] = str(error)
-    return devices, unknown
+    return found, unknown
 
 
-def _calibrated(devices: Mapping[str, Device], calibration: str) -> dict[str, Device]:
-    """The devices, the one that was measured with its measurements."""
-    bare = [Hardware(device=device, devices=1) for device in devices.values()]
-    found = calibrated(bare, calibration)
-    return {name: each.device for name, each in zip(devices, found, strict=True)}
+def _joined(hardware: Hardware) -> Device:
+    """A device, joined to its peers as in its node."""
+    return replace(hardware.device, scale_up=hardware.scale_up)
+
+
+def _network(node: Node) -> Network:
+    return Network(node.devices, node.network.per_direction_bytes_per_s if node.network else None)
 
 
 def table_text(table: OperationTable, times: Times) -> str:

@@ -142,7 +142,8 @@ def _speaking(columns: Columns, placed: Placed) -> tuple[np.ndarray, list[Device
 
 
 def _whole(column: np.ndarray) -> np.ndarray:
-    return np.array([f"{value:.0f}" for value in column], object)
+    values, places = np.unique(column, return_inverse=True)
+    return np.asarray(np.array([f"{value:.0f}" for value in values], object)[places])
 
 
 def operation_times(

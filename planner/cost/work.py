@@ -99,18 +99,19 @@ def codes_of(columns: Sequence[np.ndarray], rows: int) -> tuple[np.ndarray, list
     ([0, 1, 0], [('a',), ('b',)])
     """
     text = [column for column in columns if column.dtype == object]
-    seen: dict[Any, int] = {}
-    codes = np.zeros(rows, dtype=np.int64)
+    codes, seen = np.zeros(rows, dtype=np.int64), list[tuple[Any, ...]]()
     if text:
-        cells = zip(*text, strict=True)
-        codes = np.fromiter((seen.setdefault(cell, len(seen)) for cell in cells), np.int64, rows)
+        cells = text[0].tolist() if len(text) == 1 else list(zip(*text, strict=True))
+        place = {cell: code for code, cell in enumerate(dict.fromkeys(cells))}
+        codes = np.fromiter(map(place.__getitem__, cells), np.int64, rows)
+        seen = [(cell,) for cell in place] if len(text) == 1 else list(place)
     numbers = [column for column in columns if column.dtype != object]
     for column in numbers:
         own = np.unique(column, return_inverse=True, equal_nan=True)[1].reshape(rows)
         joined = codes * (int(own.max(initial=0)) + 1) + own
         codes = np.unique(joined, return_inverse=True)[1].reshape(rows)
     if not numbers:
-        return codes, list(seen) or [()]
+        return codes, seen or [()]
     first = np.unique(codes, return_index=True)[1]
     return codes, [tuple(column[row] for column in columns) for row in first]
 
