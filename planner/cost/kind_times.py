@@ -9,6 +9,7 @@ import numpy as np
 
 from planner.cost.calibration import Calibration
 from planner.cost.efficiency import Times, operation_times
+from planner.cost.lent_profiles import WIDER, is_lent, lender_of
 from planner.cost.own_times import Voice
 from planner.cost.step_rows import Entry, columns_of, flat, work_of_entries
 from planner.hardware import Device
@@ -39,11 +40,14 @@ class KindTimes:
         What a user's own measurements say of them.
     at_floor : bool
         Whether some count at their floor, for want of a profile.
+    lent : bool
+        Whether some take the profile of another kind, with a wider band.
     """
 
     bands: np.ndarray
     own: tuple[Voice, ...] = ()
     at_floor: bool = False
+    lent: bool = False
 
 
 def kind_times(
@@ -84,15 +88,19 @@ def kind_times(
         return asked.streamed(floors, profiles)
     if not _profiled(kind, entries, profiles):
         return KindTimes(np.stack([floors] * 3), at_floor=True)
-    found = asked.times(profiles[kind])
+    found = asked.times(profiles[lender_of(kind)])
     bands = [np.stack([each.time_s, each.p10_s, each.p90_s]) for each in found]
     fastest = np.argmin([np.nan_to_num(each[0], nan=np.inf) for each in bands], axis=0)
     chosen = np.choose(fastest, bands)
+    lent = any(is_lent(entry.item.operation) for entry in entries)
+    if lent:
+        chosen[1:] = chosen[1:] * np.exp(WIDER)[:, None]
     lacking = np.isnan(chosen)
     return KindTimes(
         np.maximum(np.where(lacking, floors, chosen), floors),
         own=tuple(spoken.voice for each in found for spoken in each.own),
         at_floor=bool(lacking.any()),
+        lent=lent,
     )
 
 
@@ -101,7 +109,7 @@ def _profiled(kind: str, entries: Sequence[Entry], profiles: Mapping[str, Calibr
     silent = "ranks" in entries[0].item.operation.shape and all(
         np.all(entry.item.communication_s == 0) for entry in entries
     )
-    return kind in profiles and not silent
+    return lender_of(kind) in profiles and not silent
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +124,8 @@ class _Asked:
 
     def times(self, profile: Calibration) -> list[Times]:
         """By each kernel that may run them."""
-        columns = columns_of(
-            self.kind, self.entries, self.device, self.execution, self.implementation
-        )
+        kind = lender_of(self.kind)
+        columns = columns_of(kind, self.entries, self.device, self.execution, self.implementation)
         kernels: tuple[str | None, ...] = (None,)
         if self.kind == "all_reduce" and "kernel" not in columns:
             kernels = ALL_REDUCE_KERNELS
@@ -130,7 +137,7 @@ class _Asked:
         for kernel in kernels:
             if kernel is not None:
                 columns["kernel"] = flat(self.entries, [kernel] * len(self.entries))
-            found.append(operation_times(self.kind, columns, devices, profile, work))
+            found.append(operation_times(kind, columns, devices, profile, work))
         return found
 
     def streamed(self, floors: np.ndarray, profiles: Mapping[str, Calibration]) -> KindTimes:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from planner.cost.lent_profiles import shape_of
 from planner.cost.measured_cells import ROUTING
 from planner.cost.roofline import OperationCost
 from planner.cost.work import SHAPE_COLUMNS, TEXT_COLUMNS, Work
@@ -102,7 +103,7 @@ def columns_of(
     Parameters
     ----------
     kind : str
-        Their kind.
+        The kind whose profile speaks for them.
     entries : sequence of Entry
         The operations.
     device : Device
@@ -118,12 +119,13 @@ def columns_of(
         Column by name.
     """
     operations = [entry.item.operation for entry in entries]
+    shapes = [shape_of(operation) for operation in operations]
     columns: dict[str, np.ndarray] = {}
     for name in (name for part in SHAPE_COLUMNS[kind] for name in part):
-        values = [operation.shape.get(name) for operation in operations]
+        values = [shape.get(name) for shape in shapes]
         if name in TEXT_COLUMNS:
             columns[name] = flat(entries, [str(value) for value in values])
-        elif name in operations[0].shape:
+        elif name in shapes[0]:
             columns[name] = flat(entries, [np.nan if v is None else v for v in values])
     labels = {
         "device": device.id,

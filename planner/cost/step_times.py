@@ -11,6 +11,7 @@ from planner.arrays import Numeric, maximum, minimum
 from planner.cost.calibration import Calibrations, load_calibrations
 from planner.cost.kind_times import STREAMED, kind_times
 from planner.cost.kinship import stand_in
+from planner.cost.lent_profiles import lender_of
 from planner.cost.own_times import Voice, own_assumptions
 from planner.cost.roofline import FLOORS, StepCost
 from planner.cost.step_rows import Entry, flat, unflat
@@ -42,6 +43,8 @@ class StepTimes:
         Id of the measured device whose curves are used.
     own : tuple of Voice
         What a user's own measurements of the device say in place of them.
+    lent : tuple of str
+        Kinds that take the profile of another kind.
     """
 
     time_s: Numeric
@@ -51,6 +54,7 @@ class StepTimes:
     at_floor: tuple[str, ...]
     speaks: str
     own: tuple[Voice, ...] = ()
+    lent: tuple[str, ...] = ()
 
 
 def step_times(
@@ -107,6 +111,8 @@ def step_times(
         for (number, at, _), band in zip(members, unflat(entries, bands), strict=True):
             sums[number].add(kind, at, band)
             sums[number].own.update(dict.fromkeys(found.own))
+            if found.lent:
+                sums[number].lent.setdefault(kind)
             if found.at_floor:
                 sums[number].at_floor.setdefault(kind)
     return tuple(total.times(speaks, cost.floor_s) for total, cost in zip(sums, costs, strict=True))
@@ -119,6 +125,7 @@ class _Sum:
         self.seconds: list[Numeric] = [0.0] * operations
         self.at_floor: dict[str, None] = {}
         self.own: dict[Voice, None] = {}
+        self.lent: dict[str, None] = {}
         self._low: dict[str, Numeric] = {}
         self._high: dict[str, Numeric] = {}
 
@@ -143,6 +150,7 @@ class _Sum:
             at_floor=tuple(self.at_floor),
             speaks=speaks,
             own=tuple(self.own),
+            lent=tuple(self.lent),
         )
 
 
@@ -192,6 +200,14 @@ def time_assumptions(
             f"Nobody measured {device.name} for these profiles: the efficiencies of its next of "
             f"kin, {times.speaks}, stand in on its own spec sheet, with a wider band."
         )
+    lent = dict.fromkeys(kind for step in steps for kind in step.lent)
+    if lent:
+        pairs = ", ".join(
+            f"{kind} that of {lender_of(kind)}" if lender_of(kind) != kind
+            else f"{kind} of selected tokens that of as many in a row"
+            for kind in lent
+        )  # fmt: skip
+        said.append(f"Nobody measured these, so they take another profile, more widely: {pairs}.")
     at_floor = dict.fromkeys(kind for step in steps for kind in step.at_floor)
     if at_floor:
         kinds = ", ".join(at_floor)
