@@ -21,6 +21,9 @@ from planner.hardware import Device, Hardware, Node, calibrated, load_hardware
 
 PREDICTED = ("predicted_s", "predicted_p10_s", "predicted_p90_s", "bound")
 _TEXT = ("device", "dtype", "kv_dtype", "routing", "backend", "version", "kernel")
+MOST = 2.0**53
+"""Sizes beyond it are not exact."""
+
 _MOST_BYTES = 2 * 1024**3
 
 
@@ -136,12 +139,13 @@ class OperationTable:
         """A column of sizes: whole, none negative, and only the optional ones left empty."""
         sizes = self.numbers(name, rows)
         least = 0 if name == "cached_tokens" else 1
-        wrong = (sizes < least) | (sizes != np.floor(sizes)) | np.isinf(sizes)
+        wrong = (sizes < least) | (sizes != np.floor(sizes)) | (sizes > MOST)
         wrong = np.where(np.isnan(sizes), name not in OPTIONAL_COLUMNS, wrong)
         if wrong.any():
             row = int(rows[np.argmax(wrong)])
             cell = self.text(name)[row]
-            raise self._error(f"not a whole number of at least {least}", row, name, cell)
+            what = f"not a whole number of at least {least}, exact to the unit"
+            raise self._error(what, row, name, cell)
         return sizes
 
     def _error(self, what: str, row: int, column: str, cell: str) -> ScenarioError:

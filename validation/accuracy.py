@@ -13,6 +13,7 @@ from validation.compare import Comparison, Pair, Table, compare, describe, unpre
 from validation.entries import Environment, Row
 from validation.parameters import load_parameter_record, parameter_section
 from validation.profile import Profile, load_profile
+from validation.published_messages import message_section
 from validation.record import Record, file_hash, load_record
 from validation.served_page import served_section
 from validation.shipped_profiles import shipped_section
@@ -93,7 +94,15 @@ def accuracy_page(paths: Iterable[Path]) -> str:
     counts = parameter_section(load_parameter_record())
     sections = [_section(path) for path in paths] or ["There are no records of times yet.\n"]
     return "\n".join(
-        [_HEAD, shipped_section(), served_section(), counts, *sections, allocation_section()]
+        [
+            _HEAD,
+            shipped_section(),
+            message_section(),
+            served_section(),
+            counts,
+            *sections,
+            allocation_section(),
+        ]
     )
 
 

@@ -194,11 +194,17 @@ def _attention(kind: str, shape: Shape, execution: Execution) -> tuple[Counted, 
 def _moe(kind: str, shape: Shape, execution: Execution) -> tuple[Counted, ...]:
     """The share of one rank of ``tp · ep``: its part of each expert, its part of the experts."""
     tp, ep = int(shape.get("tp") or 1), int(shape.get("ep") or 1)
+    experts, top_k = int(shape["experts"]), int(shape["top_k"])
+    if top_k > experts:
+        raise ScenarioError(
+            "more experts per token than there are", where="top_k", got=top_k,
+            allowed=f"at most {experts}",
+        )  # fmt: skip
     part = MixtureOfExperts(
         hidden=int(shape["hidden"]),
         intermediate=int(shape["intermediate"]),
-        experts=int(shape["experts"]),
-        top_k=int(shape["top_k"]),
+        experts=experts,
+        top_k=top_k,
         gated=shape.get("gated") in (True, "True", "true", 1),
     )
     step = Step.prefill(1, _number(shape["tokens"]))
@@ -239,7 +245,10 @@ def _recurrent(shape: Shape) -> Part:
         return KimiDeltaAttention(
             hidden=hidden, heads=heads, head_dim=head_dim, conv_kernel=taps, **kept
         )
-    raise NoModelError("no model of this state space yet", where="variant", got=variant)
+    raise NoModelError(
+        "no model of this state space yet", where="variant", got=variant,
+        allowed="mamba2, gated_delta_net, kda",
+    )  # fmt: skip
 
 
 def _state_space(kind: str, shape: Shape, execution: Execution) -> tuple[Counted, ...]:
@@ -265,7 +274,7 @@ def _moved(kind: str, shape: Shape, execution: Execution) -> tuple[Counted, ...]
 
 def _collective(kind: str, shape: Shape, execution: Execution) -> tuple[Counted, ...]:
     if int(shape.get("nodes") or 1) > 1:
-        raise NoModelError("no model of collectives over several nodes yet", where=kind)
+        raise NoModelError("a collective over several nodes is no single operation", where=kind)
     ranks = replace(execution, layout=Layout(tp=int(shape["ranks"])))
     elements = _number(shape["message_bytes"]) // execution.stream_bytes
     return (("", all_reduce(kind, 1, elements, ranks), 1),)
