@@ -85,7 +85,7 @@ def activation_peak(model: Model, execution: Execution) -> ActivationPeak:
     """
     some, twice = Step.prefill(1, _TOKENS), Step.prefill(1, 2 * _TOKENS)
     widest, name, beside = 0.0, "", 0.0
-    for _, part, _ in model.parts:
+    for part in dict.fromkeys(part for _, part, _ in model.parts):
         if part is model.head:
             continue
         pairs = zip(

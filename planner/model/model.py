@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -123,6 +123,11 @@ class Model:
         """What :meth:`stored_parts` found for each scheme so far."""
         return {}
 
+    @cached_property
+    def _stored_tensors(self) -> dict[WeightScheme, dict[tuple[Tensor, WeightScheme], int]]:
+        """How often each distinct tensor occurs, for each scheme so far."""
+        return {}
+
     def stored_parts(self, scheme: WeightScheme) -> tuple[StoredPart, ...]:
         """Return every distinct part under a storage scheme.
 
@@ -221,8 +226,19 @@ class Model:
         scheme = execution.weights
         return scheme.extra_bytes + sum(
             own.tensor_bytes(tensor.on_rank(layout)) * count
-            for _, tensor, count, own in stored_tensors(self, scheme)
+            for (tensor, own), count in self._counted_tensors(scheme)
         )
+
+    def _counted_tensors(
+        self, scheme: WeightScheme
+    ) -> Iterable[tuple[tuple[Tensor, WeightScheme], int]]:
+        """Distinct tensors, each with the scheme within its layer and how often it occurs."""
+        known = self._stored_tensors.get(scheme)
+        if known is None:
+            known = self._stored_tensors[scheme] = {}
+            for _, tensor, count, own in stored_tensors(self, scheme):
+                known[tensor, own] = known.get((tensor, own), 0) + count
+        return known.items()
 
     def cache_bytes(
         self, context: Numeric, execution: Execution, *, layout: Layout = SINGLE
@@ -323,8 +339,12 @@ class Model:
         LayoutError
             The ranks do not divide the model.
         """
+        known: dict[tuple[Part, WeightScheme], tuple[Operation, ...]] = {}
         for layer, part, count, scheme in self.stored_parts(execution.weights):
-            for operation in part_operations(part, step, replace(execution, weights=scheme)):
+            if (part, scheme) not in known:
+                stored = replace(execution, weights=scheme)
+                known[part, scheme] = tuple(part_operations(part, step, stored))
+            for operation in known[part, scheme]:
                 yield layer, operation, count
         for tower in self.towers:
             yield from tower.operations(step, execution)
