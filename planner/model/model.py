@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -18,7 +18,7 @@ from planner.model.messages import between_stages
 from planner.model.mixers.cross_attention import attending
 from planner.model.operation import Operation
 from planner.model.part import Part
-from planner.model.placement import StoredPart, split_by, stored_tensors
+from planner.model.placement import StoredPart, counted_tensors, split_by
 from planner.model.position import Positions
 from planner.model.step import Step
 from planner.model.storage import WeightScheme
@@ -104,6 +104,12 @@ class Model:
         inner = [(layer.name, part, n) for layer, n in self.groups for part in layer.parts]
         return (*self.entry, *inner, *self.exit)
 
+    @cached_property
+    def distinct_parts(self) -> tuple[Part, ...]:
+        """Each distinct part of the main stack once, whatever its layers, but for the head."""
+        every = dict.fromkeys(part for _, part, _ in self.parts)
+        return tuple(part for part in every if part is not self.head)
+
     @property
     def entry(self) -> tuple[tuple[str, Part, int], ...]:
         """What stands before the layers, as in ``parts``: nothing on a later pipeline stage."""
@@ -121,11 +127,6 @@ class Model:
     @cached_property
     def _stored_parts(self) -> dict[WeightScheme, tuple[StoredPart, ...]]:
         """What :meth:`stored_parts` found for each scheme so far."""
-        return {}
-
-    @cached_property
-    def _stored_tensors(self) -> dict[WeightScheme, dict[tuple[Tensor, WeightScheme], int]]:
-        """How often each distinct tensor occurs, for each scheme so far."""
         return {}
 
     def stored_parts(self, scheme: WeightScheme) -> tuple[StoredPart, ...]:
@@ -226,19 +227,8 @@ class Model:
         scheme = execution.weights
         return scheme.extra_bytes + sum(
             own.tensor_bytes(tensor.on_rank(layout)) * count
-            for (tensor, own), count in self._counted_tensors(scheme)
+            for tensor, own, count in counted_tensors(self, scheme)
         )
-
-    def _counted_tensors(
-        self, scheme: WeightScheme
-    ) -> Iterable[tuple[tuple[Tensor, WeightScheme], int]]:
-        """Distinct tensors, each with the scheme within its layer and how often it occurs."""
-        known = self._stored_tensors.get(scheme)
-        if known is None:
-            known = self._stored_tensors[scheme] = {}
-            for _, tensor, count, own in stored_tensors(self, scheme):
-                known[tensor, own] = known.get((tensor, own), 0) + count
-        return known.items()
 
     def cache_bytes(
         self, context: Numeric, execution: Execution, *, layout: Layout = SINGLE

@@ -111,7 +111,12 @@ class Tensor:
         if tuple(shape) == self.shape:
             return self
         return Tensor(
-            self.name, tuple(shape), self.role, self.split, self.visited, whole_elements=self.elements
+            self.name,
+            tuple(shape),
+            self.role,
+            self.split,
+            self.visited,
+            whole_elements=self.elements,
         )
 
 
