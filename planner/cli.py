@@ -248,8 +248,14 @@ def devices_command(form: str, output: str | None) -> int:
 @cli.command("predict")
 @click.argument("table", type=click.Path(dir_okay=False))
 @click.option("-d", "--device", help="Device of rows that name none.")
+@click.option(
+    "--calibration",
+    help="Your own times of a device: what python -m validation calibrate wrote.",
+)
 @_output_option
-def predict_command(table: str, device: str | None, output: str | None) -> int:
+def predict_command(
+    table: str, device: str | None, calibration: str | None, output: str | None
+) -> int:
     """Add predicted times with their bands to TABLE, a CSV file of operations."""
     from planner.operation_table import (
         predict_table,
@@ -259,7 +265,7 @@ def predict_command(table: str, device: str | None, output: str | None) -> int:
     )
 
     operations = read_operation_table(Path(table))
-    times = predict_table(operations, device)
+    times = predict_table(operations, device, calibration)
     lacking = 0
     for reason, rows, line in reasons_of(times):
         lacking += rows

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from planner.cost.calibration import load_calibrations, place_of_row
 from planner.cost.efficiency import Times, operation_times
 from planner.cost.work import OPTIONAL_COLUMNS, SHAPE_COLUMNS, TEXT_COLUMNS, Columns, codes_of
 from planner.errors import PlannerError, ScenarioError, printable
-from planner.hardware import Device, load_device
+from planner.hardware import Device, Hardware, calibrated, load_device
 
 PREDICTED = ("predicted_s", "predicted_p10_s", "predicted_p90_s", "bound")
 _TEXT = ("device", "dtype", "kv_dtype", "routing", "backend", "version", "kernel")
@@ -187,7 +187,9 @@ def read_operation_table(path: Path) -> OperationTable:
     return OperationTable(name=name, header=header, cells=tuple(zip(*body, strict=True)))
 
 
-def predict_table(table: OperationTable, device: str | None = None) -> Times:
+def predict_table(
+    table: OperationTable, device: str | None = None, calibration: str | None = None
+) -> Times:
     """Return the times of every operation of a table.
 
     Parameters
@@ -196,6 +198,8 @@ def predict_table(table: OperationTable, device: str | None = None) -> Times:
         The table.
     device : str, optional
         Where rows without a device run.
+    calibration : str, optional
+        A user's own times of one of the devices, as a file.
 
     Returns
     -------
@@ -206,27 +210,28 @@ def predict_table(table: OperationTable, device: str | None = None) -> Times:
     ------
     ScenarioError
         A cell is unusable, or a row names no device and none was given.
+    SpecError
+        The calibration cannot be used, or is of a device that no row names.
     """
     rows = table.rows
-    figures = {name: np.full(rows, np.nan) for name in ("time_s", "p10_s", "p90_s", "floor_s")}
-    texts = {"bound": np.full(rows, "", object), "reason": np.full(rows, "", object)}
+    times = Times.without_figures(rows)
     names = _device_names(table, device)
     devices, unknown = _devices(names)
-    texts["reason"][:] = [unknown.get(name, "") for name in names]
+    if calibration is not None:
+        devices = _calibrated(devices, calibration)
+    times.reason[:] = [unknown.get(name, "") for name in names]
     profiles = load_calibrations()
     codes, kinds = codes_of([table.text("kind")], rows)
     for code, (kind,) in enumerate(kinds):
         if kind not in profiles:
-            texts["reason"][codes == code] = f"no calibration profile for operations of kind {kind}"
+            times.reason[codes == code] = f"no calibration profile for operations of kind {kind}"
             continue
-        chosen = np.flatnonzero((codes == code) & (texts["reason"] == ""))
+        chosen = np.flatnonzero((codes == code) & (times.reason == ""))
         if not len(chosen):
             continue
         columns = {**table.columns_of(kind, chosen), "device": names[chosen]}
-        found = operation_times(kind, columns, devices, profiles[kind])
-        for name, target in (figures | texts).items():
-            target[chosen] = getattr(found, name)
-    return Times(**figures, **texts)
+        times.fill(chosen, operation_times(kind, columns, devices, profiles[kind]))
+    return times
 
 
 def fitted_rows(table: OperationTable) -> np.ndarray:
@@ -275,6 +280,13 @@ def _devices(names: np.ndarray) -> tuple[dict[str, Device], dict[str, str]]:
         except PlannerError as error:
             unknown[name] = str(error)
     return devices, unknown
+
+
+def _calibrated(devices: Mapping[str, Device], calibration: str) -> dict[str, Device]:
+    """The devices, the one that was measured with its measurements."""
+    bare = [Hardware(device=device, devices=1) for device in devices.values()]
+    found = calibrated(bare, calibration)
+    return {name: each.device for name, each in zip(devices, found, strict=True)}
 
 
 def table_text(table: OperationTable, times: Times) -> str:

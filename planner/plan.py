@@ -109,7 +109,8 @@ class Plan:
     @property
     def assumptions(self) -> tuple[str, ...]:
         """What the answer takes for granted: of the deployment, then of its times."""
-        return (*self.deployment.assumptions, *time_assumptions(self.decode, self.decode_times))
+        of_times = time_assumptions(self.decode, self.decode_times, self.prefill_times)
+        return (*self.deployment.assumptions, *of_times)
 
     @property
     def limiting(self) -> Limiting:
@@ -203,6 +204,7 @@ class Plan:
             "device": scenario.hardware.id,
             "device_name": scenario.hardware.device.name,
             "devices": scenario.hardware.devices,
+            "calibration": scenario.hardware.calibration,
             **asdict(execution.layout),
             **offload_inputs(execution.offload),
             "weights": execution.weights.name,

@@ -17,6 +17,10 @@ _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (("-m", "--model"), {"required": True, "help": "Catalog id, Hugging Face id, or a file."}),
     (("-d", "--device"), {"required": True, "help": "Device or node id, or a YAML file."}),
     (
+        ("--calibration",),
+        {"help": "Your own times of the device: what python -m validation calibrate wrote."},
+    ),
+    (
         ("-n", "--devices"),
         {"help": "How many devices; what the sizes ask for, or a node, without it."},
     ),
@@ -92,6 +96,7 @@ def scenario_of(options: Mapping[str, Any]) -> Any:
         An option cannot be used.
     """
     from planner import Scenario, load_hardware, load_model
+    from planner.hardware import calibrated
     from planner.layouts import SIZES, devices_for
     from planner.offloading import parse_offload
 
@@ -102,6 +107,8 @@ def scenario_of(options: Mapping[str, Any]) -> Any:
     most = {"max_num_batched_tokens", "sequences", "devices", "image_tokens"}
     numbers = {name: count(name) for name in (*SIZES, "context", "isl", "osl", *most)}
     hardware = load_hardware(str(options["device"]), numbers.pop("devices"))
+    if options["calibration"] is not None:
+        (hardware,) = calibrated((hardware,), options["calibration"])
     if options["devices"] is None and hardware.node is None:
         sizes = {name: number for name in SIZES if (number := numbers[name]) is not None}
         hardware = replace(hardware, devices=devices_for(sizes))

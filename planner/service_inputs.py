@@ -151,7 +151,7 @@ def steady(workload: Any) -> Any:
 def service_of(options: Options, workload: Any, runner: Any) -> Any:
     """The service that the options of a command about services ask about."""
     from planner.engines import EngineSettings
-    from planner.hardware import load_hardware
+    from planner.hardware import calibrated, load_hardware
     from planner.importers import load_model
     from planner.service import Service, ServiceQuestion
     from planner.serving.search import SettingsSpace
@@ -165,9 +165,12 @@ def service_of(options: Options, workload: Any, runner: Any) -> Any:
         max_num_batched_tokens=tokens or space.max_num_batched_tokens,
     )
     names = [part for value in options["device"] for part in value.split(",")]
+    hardware = tuple(load_hardware(name) for name in names)
+    if options["calibration"] is not None:
+        hardware = calibrated(hardware, options["calibration"])
     question = ServiceQuestion(
         model=load_model(options["model"], weights_given=bool(options["weights"])),
-        hardware=tuple(load_hardware(name) for name in names),
+        hardware=hardware,
         workload=workload,
         objectives=objectives_of(options, options.get("utilisation", 0.85)),
         weights=choices(options["weights"]),

@@ -19,6 +19,7 @@ MODEL = (
             "help": "Device or node id, or a YAML file; several are compared by search.",
         },
     ),
+    (("--calibration",), {"help": "Your own times of one of the devices."}),
     (("--weights",), {"multiple": True, "help": "Format of the weights; may be given again."}),
     (("--kv-cache-dtype",), {"multiple": True, "help": "Format of the caches; likewise."}),
     (("--tp",), {"multiple": True, "help": "Tensor-parallel ranks of a replica; likewise."}),

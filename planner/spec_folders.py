@@ -102,6 +102,27 @@ def folders(name: str) -> tuple[Path, ...]:
     SpecError
         The environment variable names something that is not a folder.
     """
+    return (*own_folders(name), folder(name))
+
+
+def own_folders(name: str) -> tuple[Path, ...]:
+    """Return the user's own folders of one kind of spec.
+
+    Parameters
+    ----------
+    name : str
+        ``"hardware_specs"`` or ``"models_catalog"``.
+
+    Returns
+    -------
+    tuple of pathlib.Path
+        In the order in which the environment variable names them.
+
+    Raises
+    ------
+    SpecError
+        The environment variable names something that is not a folder.
+    """
     own: list[Path] = []
     for entry in filter(None, os.environ.get(ENVIRONMENT_VARIABLE, "").split(os.pathsep)):
         root = Path(entry).expanduser()
@@ -109,7 +130,7 @@ def folders(name: str) -> tuple[Path, ...]:
             raise SpecError("not a folder", where=ENVIRONMENT_VARIABLE, got=entry)
         if (root / name).is_dir():
             own.append(root / name)
-    return (*own, folder(name))
+    return tuple(own)
 
 
 def spec_paths(name: str, subfolder: str = ".") -> dict[str, Path]:

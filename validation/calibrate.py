@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 
 from planner.errors import ScenarioError
+from planner.hardware import load_device
+from planner.hardware.measurements import SCHEMA_VERSION, MeasuredTime, Origin
 from validation.cases import COLLECTIVE_KINDS, STEP_KINDS
 from validation.efficiency import (
     Efficiency,
@@ -27,7 +29,8 @@ from validation.efficiency import (
     wider,
 )
 from validation.observation import Observation, from_record
-from validation.profile import SCHEMA_VERSION, Origin, Profile, Split
+from validation.plan_times import plan_times
+from validation.profile import Profile, Split
 from validation.record import Record, file_hash
 
 RULE = (
@@ -257,7 +260,7 @@ def errors_of(profile: Profile | None, observations: Sequence[Observation]) -> E
     )
 
 
-def calibrate(record: Record, source: Path) -> Profile:
+def calibrate(record: Record, source: Path, spec: str | None = None) -> Profile:
     """Fit a profile on half of a record's times and test it on the other half.
 
     Parameters
@@ -266,6 +269,8 @@ def calibrate(record: Record, source: Path) -> Profile:
         The record.
     source : pathlib.Path
         Its file, whose hash is kept.
+    spec : str, optional
+        Id or YAML file of the device, where the record names none.
 
     Returns
     -------
@@ -275,8 +280,9 @@ def calibrate(record: Record, source: Path) -> Profile:
     Raises
     ------
     ScenarioError
-        The record has too few times that the planner has a floor for.
+        The record has too few times that the planner has a floor for, or is of another device.
     """
+    record = _of_device(record, source, spec)
     observations = usable(from_record(record))
     fit, test = split(observations)
     if not test:
@@ -286,20 +292,10 @@ def calibrate(record: Record, source: Path) -> Profile:
             got=f"{len(observations)} rows with a time and a floor",
             fix="Run more cases into the same record.",
         )
-    environment = record.environment
     profile = Profile(
         schema_version=SCHEMA_VERSION,
-        origin=Origin(
-            record=source.name,
-            sha256=file_hash(source),
-            benchmark_version=record.benchmark_version,
-            device=environment.device_name,
-            spec_id=environment.spec_id,
-            torch=environment.torch,
-            triton=environment.triton,
-            driver=environment.driver,
-            planner=environment.planner,
-        ),
+        origin=_origin(record, source),
+        times=_times(record, observations),
         split=Split(
             rule=RULE,
             fit=tuple(sorted(each.hash for each in fit)),
@@ -309,6 +305,46 @@ def calibrate(record: Record, source: Path) -> Profile:
         errors={},
     )
     return _tested(profile, test)
+
+
+def _of_device(record: Record, source: Path, spec: str | None) -> Record:
+    """The record with the device that somebody names for it."""
+    if spec is None:
+        return record
+    device, environment = load_device(spec), record.environment
+    known = environment.spec_id and load_device(environment.spec_id).id
+    if known not in (None, device.id):
+        raise ScenarioError(
+            "the record is of another device", where=f"{source}: spec_id", got=known,
+            allowed=device.id, fix="Leave --spec away.",
+        )  # fmt: skip
+    return record.model_copy(
+        update={"environment": environment.model_copy(update={"spec_id": spec})}
+    )
+
+
+def _origin(record: Record, source: Path) -> Origin:
+    environment = record.environment
+    spec_id = environment.spec_id
+    return Origin(
+        record=source.name,
+        sha256=file_hash(source),
+        created=record.created,
+        benchmark_version=record.benchmark_version,
+        device=environment.device_name,
+        spec_id=None if spec_id is None else load_device(spec_id).id,
+        torch=environment.torch,
+        triton=environment.triton,
+        driver=environment.driver,
+        planner=environment.planner,
+    )
+
+
+def _times(record: Record, observations: Sequence[Observation]) -> tuple[MeasuredTime, ...]:
+    """Those of a device; nothing is planned for a host's processor."""
+    if record.environment.spec_id is None:
+        return ()
+    return plan_times(observations, record.environment.backend)
 
 
 def _tested(profile: Profile, test: Sequence[Observation]) -> Profile:
@@ -324,38 +360,3 @@ def _tested(profile: Profile, test: Sequence[Observation]) -> Profile:
         of_group = errors_of(profile, rows)
         groups.append(group.model_copy(update={"errors": of_group}))
     return profile.model_copy(update={"errors": errors, "groups": tuple(groups)})
-
-
-def report(profile: Profile) -> str:
-    """Return a profile's fit and its errors as text.
-
-    Parameters
-    ----------
-    profile : Profile
-        The profile.
-
-    Returns
-    -------
-    str
-        One line per kind, then one per group.
-    """
-    from planner.tables import align
-    from planner.units import format_seconds
-
-    rows = [["untouched half", "rows", "median error", "p90", "in the band"]]
-    rows += [
-        [kind, str(e.rows), f"{e.median_fraction:.1%}", f"{e.p90_fraction:.1%}",
-         f"{e.in_band_fraction:.0%}"]
-        for kind, e in profile.errors.items()
-    ]  # fmt: skip
-    table = [["fitted", "rows", "overhead", "of compute", "of memory", "norm", "median error"]]
-    for group in profile.groups:
-        e = group.efficiency
-        name = " ".join(filter(None, (group.kind, group.kernel or "(any)", *group.key[2:])))
-        table.append(
-            [name, str(group.fitted), format_seconds(e.overhead_s), f"{e.compute_fraction:.1%}",
-             f"{e.memory_fraction:.1%}", f"{e.norm:g}",
-             f"{group.errors.median_fraction:.1%}" if group.errors else "-"]
-        )  # fmt: skip
-    right = [1, 2, 3, 4, 5, 6]
-    return f"{align(rows, right=right[:4])}\n\n{align(table, right=right)}"

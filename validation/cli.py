@@ -129,16 +129,24 @@ def run_command(
 @click.argument("record", type=_path)
 @click.option("-o", "--output", type=_path, default=Path("profile.yaml"), show_default=True,
               help="The profile.")  # fmt: skip
-def calibrate_command(record: Path, output: Path) -> int:
+@click.option("--spec", help="Id or YAML file of the device, where the record names none.")
+def calibrate_command(record: Path, output: Path, spec: str | None) -> int:
     """Fit a profile on half of the RECORD's times; report its error on the other half."""
-    from validation.calibrate import calibrate, report
+    from planner.hardware import load_device
+    from validation.calibrate import calibrate
+    from validation.calibration_report import report
     from validation.profile import save_profile
     from validation.record import load_record
 
-    profile = calibrate(load_record(record), record)
+    content = load_record(record)
+    profile = calibrate(content, record, spec)
+    named = spec or content.environment.spec_id
+    text = report(profile, load_device(named) if named else None)
     save_profile(profile, output)
-    click.echo(report(profile))
+    click.echo(text)
     _message(f"wrote {output}")
+    if profile.times:
+        _message(f"planner plan -d {profile.origin.spec_id} --calibration {output} hears it")
     return OK
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,25 +10,12 @@ import yaml
 from pydantic import ValidationError
 
 from planner.errors import ScenarioError, SpecError
+from planner.hardware.measurements import MeasuredTime, Origin
+from planner.spec_folders import read_spec
 from validation.efficiency import Errors, Group, Part, key_of, narrowest, terms_of
 from validation.observation import Observation
 
-SCHEMA_VERSION = 1
 Half = Literal["fit", "test"]
-
-
-class Origin(Part):
-    """Where a profile comes from."""
-
-    record: str
-    sha256: str
-    benchmark_version: int
-    device: str
-    spec_id: str | None = None
-    torch: str
-    triton: str | None = None
-    driver: str | None = None
-    planner: str
 
 
 class Split(Part):
@@ -39,12 +27,13 @@ class Split(Part):
 
 
 class Profile(Part):
-    """A calibration profile."""
+    """A calibration profile: times for plans, and what was fitted for each kernel by itself."""
 
-    schema_version: Literal[1]
-    kind: Literal["calibration"] = "calibration"
+    schema_version: Literal[2]
+    kind: Literal["own_calibration"] = "own_calibration"
     formula: str = "t = sum of count * (overhead + ((compute/e_c)^p + (memory/e_m)^p)^(1/p))"
     origin: Origin
+    times: tuple[MeasuredTime, ...] = ()
     split: Split
     groups: tuple[Group, ...]
     errors: dict[str, Errors]
@@ -108,7 +97,7 @@ def load_profile(path: Path) -> Profile:
     Parameters
     ----------
     path : pathlib.Path
-        A YAML file.
+        A YAML or JSON file.
 
     Returns
     -------
@@ -121,10 +110,7 @@ def load_profile(path: Path) -> Profile:
         It cannot be read or is not a profile.
     """
     try:
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        return Profile.model_validate(yaml.load(path.read_text(encoding="utf-8"), Loader=loader))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SpecError(f"cannot be read ({error})", where=str(path)) from error
+        return Profile.model_validate(read_spec(path))
     except ValidationError as error:
         first: Any = error.errors(include_url=False, include_context=False)[0]
         place = ".".join(str(part) for part in first["loc"])
@@ -139,7 +125,7 @@ def save_profile(profile: Profile, path: Path) -> None:
     profile : Profile
         The profile.
     path : pathlib.Path
-        Where to.
+        Where to; a name that ends in ``.json`` says JSON, any other YAML.
 
     Raises
     ------
@@ -147,7 +133,10 @@ def save_profile(profile: Profile, path: Path) -> None:
         It cannot be written.
     """
     data = profile.model_dump(mode="json", exclude_none=True)
-    text = yaml.safe_dump(data, sort_keys=False, width=100, allow_unicode=True)
+    if path.suffix == ".json":
+        text = json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+    else:
+        text = yaml.safe_dump(data, sort_keys=False, width=100, allow_unicode=True)
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from planner.cost.curve import Knots
 from planner.hardware import Device, load_device
+from planner.hardware.measurements import KIND as OWN_CALIBRATION
 from planner.sources import Source
 from planner.spec_folders import folders, read_spec, shown_path, validate
 
@@ -301,6 +302,8 @@ class Calibrations(Mapping[str, Calibration]):
         for file, mtime_ns in files:
             path = Path(file)
             spec = read_spec(path)
+            if spec.get("kind") == OWN_CALIBRATION:
+                continue
             kinds, devices = (
                 _texts(spec.get(name)) or getattr(load_calibration(path, mtime_ns), name)
                 for name in ("kinds", "devices")

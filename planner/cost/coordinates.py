@@ -101,9 +101,8 @@ def _collective(columns: Columns, slots: np.ndarray) -> Coordinates:
     return {"message": columns["message_bytes"], "ranks": columns["ranks"]}
 
 
-_KINDS: Mapping[
-    str, Callable[[Columns, np.ndarray], Coordinates]
-] = {  # sizes, before their logarithm
+# Sizes, before their logarithm.
+_KINDS: Mapping[str, Callable[[Columns, np.ndarray], Coordinates]] = {
     "gemm": _gemm,
     "attention": _attention,
     "mla": _latent,

@@ -13,16 +13,19 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from planner.cost.calibration import IMPLEMENTATION, Calibration
 from planner.cost.correction import Correction
 from planner.cost.kinship import family, stand_in
+from planner.cost.own_times import Shipped, Spoken, Voice
 from planner.cost.peaks import Peaks, Placed, axes_of, base_s, peaks_of, place_rows
 from planner.cost.work import Columns, Work, codes_of
-from planner.hardware import Device
+from planner.errors import SpecError
+from planner.hardware import Device, Measurements
+from planner.on_demand import load
 
 BOUNDS = ("compute", "memory", "communication", "overhead")
 _MICRO = 1e6
@@ -42,6 +45,8 @@ class Times:
         What a row waits for: one of :data:`BOUNDS`.
     reason : numpy.ndarray
         Why a row has no time; empty where it has.
+    own : tuple of Spoken
+        Rows for which a user's own measurements speak, with what they say.
     """
 
     time_s: np.ndarray
@@ -50,6 +55,41 @@ class Times:
     floor_s: np.ndarray
     bound: np.ndarray
     reason: np.ndarray
+    own: tuple[Spoken, ...] = ()
+
+    @classmethod
+    def without_figures(cls, rows: int) -> Times:
+        """Return rows of which nothing is known yet.
+
+        Parameters
+        ----------
+        rows : int
+            How many. [1]
+
+        Returns
+        -------
+        Times
+            To be filled.
+        """
+        numbers, texts = np.full((4, rows), np.nan), np.full((2, rows), "", object)
+        time_s, p10_s, p90_s, floor_s = numbers
+        return cls(
+            time_s=time_s, p10_s=p10_s, p90_s=p90_s, floor_s=floor_s, bound=texts[0],
+            reason=texts[1],
+        )  # fmt: skip
+
+    def fill(self, chosen: np.ndarray, found: Times) -> None:
+        """Set the figures of some of the rows.
+
+        Parameters
+        ----------
+        chosen : numpy.ndarray
+            Which rows. [1]
+        found : Times
+            Theirs.
+        """
+        for name in ("time_s", "p10_s", "p90_s", "floor_s", "bound", "reason"):
+            getattr(self, name)[chosen] = getattr(found, name)
 
 
 def cells_of(kind: str, columns: Columns, placed: Placed) -> dict[str, np.ndarray]:
@@ -134,12 +174,23 @@ def operation_times(
     placed = place_rows(columns, devices, profile.measured)
     peaks = peaks_of(kind, columns, placed, work)
     cells = cells_of(kind, columns, placed)
+    spoken = _spoken(kind, columns, placed, profile)
+    if spoken:
+        cells = load("planner.cost.own_rows:relabelled")(cells, spoken)
+    unheard = cells["device"] == ""
+    for own in spoken:
+        unheard[own.rows] = False
     reason = peaks.reason.copy()
-    reason[(cells["device"] == "") & (reason == "")] = "its vendor has no calibration profile"
+    reason[unheard & (reason == "")] = "its vendor has no calibration profile"
     base = base_s(peaks, profile.rooflines[kind])
-    ratio = np.exp(_correction(profile).log_ratio(axes_of(peaks, base), cells))
-    time_s = np.where(reason == "", np.maximum(base * ratio, peaks.floor_s), np.nan)
-    low, high = _band(profile, time_s, cells, cells["device"] == columns["device"])
+    log_ratio = _correction(profile).log_ratio(axes_of(peaks, base), cells)
+    for own in spoken:
+        log_ratio[own.rows] += np.log(base_s(peaks, own.voice.line) / base)[own.rows]
+    time_s = np.where(reason == "", np.maximum(base * np.exp(log_ratio), peaks.floor_s), np.nan)
+    ids = np.array([device.id for device in placed.devices], object)[placed.codes]
+    low, high = _band(profile, time_s, cells, cells["device"] == ids)
+    for own in spoken:
+        low[own.rows], high[own.rows] = own.voice.p10, own.voice.p90
     return Times(
         time_s=time_s,
         p10_s=np.maximum(time_s * np.exp(np.minimum(low, 0.0)), np.minimum(peaks.floor_s, time_s)),
@@ -147,6 +198,74 @@ def operation_times(
         floor_s=peaks.floor_s,
         bound=_bound(peaks, time_s),
         reason=reason,
+        own=spoken,
+    )
+
+
+def _spoken(
+    kind: str, columns: Columns, placed: Placed, profile: Calibration
+) -> tuple[Spoken, ...]:
+    """Rows for which users' own measurements of the devices speak."""
+    found = {
+        at: own_voices(kind, device, device.measured, profile)
+        for at, device in enumerate(placed.devices)
+        if device.measured is not None
+    }
+    if not found:
+        return ()
+    rows: tuple[Spoken, ...] = load("planner.cost.own_rows:spoken_for")(
+        kind, columns, placed, found
+    )
+    return rows
+
+
+@functools.lru_cache(maxsize=256)
+def own_voices(
+    kind: str, device: Device, measured: Measurements, profile: Calibration
+) -> tuple[Voice, ...]:
+    """Return what a user's measurements of a device say of a kind of operation.
+
+    Parameters
+    ----------
+    kind : str
+        A kind that the profile speaks for.
+    device : Device
+        The device.
+    measured : Measurements
+        Those of the device.
+    profile : Calibration
+        The shipped profile.
+
+    Returns
+    -------
+    tuple of Voice
+        Own numbers with their bands, fitted once.
+    """
+    voices = load("planner.cost.own_rows:voices")
+    found: tuple[Voice, ...] = voices(kind, replace(device, measured=measured), profile, _shipped)
+    return found
+
+
+def _shipped(kind: str, columns: Columns, device: Device, profile: Calibration) -> Shipped:
+    """What a profile says of rows on a device, its own measurements aside."""
+    bare = replace(device, measured=None)
+    placed = place_rows(columns, {device.id: bare}, profile.measured)
+    peaks = peaks_of(kind, columns, placed)
+    unusable = np.flatnonzero(peaks.reason != "")
+    if len(unusable):
+        raise SpecError("measured rows that cannot be followed", where=kind,
+                        got=peaks.reason[unusable[0]])  # fmt: skip
+    cells = cells_of(kind, columns, placed)
+    line = profile.rooflines[kind]
+    base = base_s(peaks, line)
+    log_ratio = _correction(profile).log_ratio(axes_of(peaks, base), cells)
+    low, high = _band(profile, base * np.exp(log_ratio), cells, cells["device"] == device.id)
+    return Shipped(
+        peaks=peaks,
+        line=line,
+        log_ratio=log_ratio,
+        p10=min(float(np.median(low)), 0.0),
+        p90=max(float(np.median(high)), 0.0),
     )
 
 

@@ -8,27 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from planner.arrays import Numeric, maximum, minimum
-from planner.cost.calibration import Calibration, Calibrations, load_calibrations
-from planner.cost.efficiency import operation_times
+from planner.cost.calibration import Calibrations, load_calibrations
+from planner.cost.kind_times import STREAMED, kind_times
 from planner.cost.kinship import stand_in
+from planner.cost.own_times import Voice, own_assumptions
 from planner.cost.roofline import FLOORS, StepCost
-from planner.cost.step_rows import Entry, columns_of, flat, unflat, work_of_entries
+from planner.cost.step_rows import Entry, flat, unflat
 from planner.explanation import Explanation, Term
 from planner.hardware import Device
 from planner.model import Execution
 from planner.units import format_seconds
 
-STREAMED = ("elementwise", "embedding")
-"""Kinds that only move bytes; inside a captured graph they have no profile of their own."""
-
-STREAM_OVERHEAD_S = 3e-6
-STREAM_FRACTION = 0.8
-"""Fixed time of a memory-bound kernel and its share of bandwidth, as aiconfigurator takes them."""
-
-ALL_REDUCE_KERNELS = ("custom_allreduce:vLLM_custom_graph", "nccl:NCCL")
-"""Engines send small messages by a kernel of their own and large ones by NCCL."""
-
-_STREAM_BAND = 0.3
 Implementation = Mapping[str, Mapping[str, str]]
 """By kind of operation: the ``backend``, ``version`` and ``kernel`` that run it."""
 
@@ -50,6 +40,8 @@ class StepTimes:
         Kinds without a profile, counted at their floor.
     speaks : str
         Id of the measured device whose curves are used.
+    own : tuple of Voice
+        What a user's own measurements of the device say in place of them.
     """
 
     time_s: Numeric
@@ -58,6 +50,7 @@ class StepTimes:
     operations_s: tuple[Numeric, ...]
     at_floor: tuple[str, ...]
     speaks: str
+    own: tuple[Voice, ...] = ()
 
 
 def step_times(
@@ -108,12 +101,13 @@ def step_times(
     sums = [_Sum(len(cost.operations)) for cost in costs]
     for kind, members in groups.items():
         entries = [entry for _, _, entry in members]
-        profile = _profile(kind, entries, profiles)
-        bands = _kind_bands(kind, entries, device, execution, profile, implementation or {})
-        bands = bands * flat(entries, [entry.item.count for entry in entries])
+        by = (implementation or {}).get(kind, {})
+        found = kind_times(kind, entries, device, execution, profiles, by)
+        bands = found.bands * flat(entries, [entry.item.count for entry in entries])
         for (number, at, _), band in zip(members, unflat(entries, bands), strict=True):
             sums[number].add(kind, at, band)
-            if profile is None and kind not in STREAMED:
+            sums[number].own.update(dict.fromkeys(found.own))
+            if found.at_floor:
                 sums[number].at_floor.setdefault(kind)
     return tuple(total.times(speaks, cost.floor_s) for total, cost in zip(sums, costs, strict=True))
 
@@ -124,6 +118,7 @@ class _Sum:
     def __init__(self, operations: int) -> None:
         self.seconds: list[Numeric] = [0.0] * operations
         self.at_floor: dict[str, None] = {}
+        self.own: dict[Voice, None] = {}
         self._low: dict[str, Numeric] = {}
         self._high: dict[str, Numeric] = {}
 
@@ -147,6 +142,7 @@ class _Sum:
             operations_s=tuple(_plain(value) for value in self.seconds),
             at_floor=tuple(self.at_floor),
             speaks=speaks,
+            own=tuple(self.own),
         )
 
 
@@ -162,53 +158,9 @@ def _size(cost: StepCost) -> tuple[int, ...]:
     return np.broadcast(step.batch, step.new_tokens, step.cached_tokens).shape
 
 
-def _profile(
-    kind: str, entries: Sequence[Entry], profiles: Mapping[str, Calibration]
-) -> Calibration | None:
-    """The profile of a kind; messages have none where nothing is known about their link."""
-    if kind in STREAMED or kind not in profiles:
-        return None
-    silent = "ranks" in entries[0].item.operation.shape and all(
-        np.all(entry.item.communication_s == 0) for entry in entries
-    )
-    return None if silent else profiles[kind]
-
-
-def _kind_bands(
-    kind: str,
-    entries: Sequence[Entry],
-    device: Device,
-    execution: Execution,
-    profile: Calibration | None,
-    implementation: Implementation,
-) -> np.ndarray:
-    """Time, p10 and p90 of one occurrence of each operation, shape ``(3, rows)``.
-
-    Never below the floor: what a kernel alone finds in the L2 cache, a step reads from memory.
-    """
-    floors = flat(entries, [entry.item.floor_s / entry.item.count for entry in entries])
-    if kind in STREAMED:
-        time_s = STREAM_OVERHEAD_S + floors / STREAM_FRACTION
-        band = np.stack([time_s, time_s * (1 - _STREAM_BAND), time_s * (1 + _STREAM_BAND)])
-        return np.asarray(np.maximum(band, floors))
-    if profile is None:
-        return np.stack([floors] * 3)
-    columns = columns_of(kind, entries, device, execution, implementation.get(kind, {}))
-    kernels: tuple[str | None, ...] = (None,)
-    if kind == "all_reduce" and "kernel" not in columns:
-        kernels = ALL_REDUCE_KERNELS
-    work = work_of_entries(entries)
-    found = []
-    for kernel in kernels:
-        if kernel is not None:
-            columns["kernel"] = flat(entries, [kernel] * len(entries))
-        times = operation_times(kind, columns, {device.id: device}, profile, work)
-        found.append(np.stack([times.time_s, times.p10_s, times.p90_s]))
-    fastest = np.argmin([each[0] for each in found], axis=0)
-    return np.asarray(np.maximum(np.choose(fastest, found), floors))
-
-
-def time_assumptions(cost: StepCost, times: StepTimes | None) -> tuple[str, ...]:
+def time_assumptions(
+    cost: StepCost, times: StepTimes | None, further: StepTimes | None = None
+) -> tuple[str, ...]:
     """Return what the times of a step take for granted.
 
     Parameters
@@ -217,6 +169,8 @@ def time_assumptions(cost: StepCost, times: StepTimes | None) -> tuple[str, ...]
         The step.
     times : StepTimes or None
         Its calibrated times, if any.
+    further : StepTimes, optional
+        Those of another step on the same device, of which the same is said.
 
     Returns
     -------
@@ -230,13 +184,17 @@ def time_assumptions(cost: StepCost, times: StepTimes | None) -> tuple[str, ...]
         f"Times come from calibration profiles measured on {times.speaks}, kernels captured in "
         "graphs, operations one after another; floor_s is the same step at efficiency 1."
     ]
+    steps = (times, further) if further else (times,)
+    voices = dict.fromkeys(voice for step in steps for voice in step.own)
+    said += own_assumptions(device.measured, tuple(voices))
     if times.speaks != device.id:
         said.append(
             f"Nobody measured {device.name} for these profiles: the efficiencies of its next of "
             f"kin, {times.speaks}, stand in on its own spec sheet, with a wider band."
         )
-    if times.at_floor:
-        kinds = ", ".join(times.at_floor)
+    at_floor = dict.fromkeys(kind for step in steps for kind in step.at_floor)
+    if at_floor:
+        kinds = ", ".join(at_floor)
         said.append(f"No profile knows operations of kind {kinds}: they count at their floor.")
     said.append(
         "Bands of operations of one kind are taken to deviate together, those of different kinds "
@@ -288,4 +246,6 @@ def explain_times(cost: StepCost, times: StepTimes, figure: str) -> Explanation:
 
 def _speaker(device: Device, profiles: Calibrations) -> str | None:
     found = stand_in(device, profiles.measured)
+    if found is None and device.measured is not None:
+        return device.id
     return found.id if found else None

@@ -1,6 +1,7 @@
 """Devices, nodes and links from cited spec files."""
 
 from planner.hardware.catalog import (
+    calibrated,
     describe_catalog,
     device_ids,
     load_device,
@@ -10,6 +11,7 @@ from planner.hardware.catalog import (
 )
 from planner.hardware.device import PRECISIONS, Device, Link
 from planner.hardware.lint import lint_hardware
+from planner.hardware.measurements import Measurements
 from planner.hardware.node import Hardware, Node
 from planner.hardware.runtime import Runtime, load_runtime
 
@@ -17,9 +19,11 @@ __all__ = [
     "Device",
     "Hardware",
     "Link",
+    "Measurements",
     "Node",
     "PRECISIONS",
     "Runtime",
+    "calibrated",
     "describe_catalog",
     "device_ids",
     "lint_hardware",

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from planner.errors import SpecError, UnknownNameError
 from planner.hardware.build import build_device, build_node
 from planner.hardware.device import Device
+from planner.hardware.measurements import load_measurements, own_measurements
 from planner.hardware.node import Hardware, Node
 from planner.hardware.spec import DeviceSpec, NodeSpec
 from planner.spec_folders import folders, read_spec, shown_path, spec_paths, validate
@@ -158,6 +161,44 @@ def load_hardware(name: str | Path, devices: int | str | None = None) -> Hardwar
     return Hardware(device=device, devices=count, node=node)
 
 
+def calibrated(hardware: Sequence[Hardware], path: str | Path) -> tuple[Hardware, ...]:
+    """Return hardware for which a user's own measurements speak.
+
+    Parameters
+    ----------
+    hardware : sequence of Hardware
+        One of them, at least, has the device that was measured.
+    path : str or pathlib.Path
+        What ``python -m validation calibrate`` wrote.
+
+    Returns
+    -------
+    tuple of Hardware
+        That device with the measurements, others as they are.
+
+    Raises
+    ------
+    SpecError
+        The file cannot be used, or was measured on another device.
+    """
+    found = load_measurements(path)
+    names = list(dict.fromkeys(each.device.id for each in hardware))
+    if found.device not in names:
+        raise SpecError(
+            "measured on another device",
+            where=shown_path(Path(path)),
+            got=f"{found.device} ({found.origin.device})",
+            allowed=", ".join(names),
+            fix="Calibrate a record of this device, or plan for the one that was measured.",
+        )
+    return tuple(
+        replace(each, device=replace(each.device, measured=found))
+        if each.device.id == found.device
+        else each
+        for each in hardware
+    )
+
+
 def describe_catalog() -> list[dict[str, Any]]:
     """Return devices, then nodes, with the figures that plans rest on.
 
@@ -196,7 +237,9 @@ def _load(name: str | Path) -> Device | Node:
     kind = data.get("kind")
     if kind == "device":
         stat = path.stat()
-        return _device(path, stat.st_mtime_ns, stat.st_size)
+        device = _device(path, stat.st_mtime_ns, stat.st_size)
+        own = own_measurements(device.id)
+        return replace(device, measured=own) if own else device
     if kind == "node":
         return _node(path)
     raise SpecError(

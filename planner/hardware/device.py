@@ -8,6 +8,7 @@ from typing import Literal, get_args
 
 from planner.errors import PrecisionError
 from planner.explanation import Explanation
+from planner.hardware.measurements import Measurements
 from planner.hardware.quantity import explain_figure
 from planner.hardware.spec import Precision
 from planner.sources import Figure, Source
@@ -106,6 +107,8 @@ class Device:
         Printed figure by dotted key, such as ``"memory.bandwidth"``.
     sources : Mapping
         Source by id.
+    measured : Measurements or None
+        What a user measured on it.
     """
 
     id: str
@@ -132,6 +135,7 @@ class Device:
     note: str | None = None
     figures: Mapping[str, Figure] = field(hash=False, repr=False)
     sources: Mapping[str, Source] = field(hash=False, repr=False)
+    measured: Measurements | None = field(default=None, hash=False, repr=False)
 
     @property
     def capacity_basis(self) -> CapacityBasis:

@@ -106,6 +106,11 @@ class Hardware:
         return self.node.id if self.node else None
 
     @property
+    def calibration(self) -> str | None:
+        """File of the user's own measurements of the device, where there are any."""
+        return self.device.measured.name if self.device.measured else None
+
+    @property
     def scale_up(self) -> Link | None:
         """The direct link between devices."""
         return self.node.scale_up if self.node else self.device.scale_up

@@ -11,7 +11,8 @@ import pytest
 
 from planner.errors import ScenarioError, SpecError
 from tests.validation.made_up_host import product, timed
-from validation.calibrate import calibrate, report, split, usable
+from validation.calibrate import calibrate, split, usable
+from validation.calibration_report import report
 from validation.cases import Case
 from validation.efficiency import Efficiency, regime, seconds_of, terms_of
 from validation.observation import Observation, from_record

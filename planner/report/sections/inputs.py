@@ -13,6 +13,7 @@ _LABELS = {
     "device": ("Device or node", "-d"),
     "device_name": ("Device name", ""),
     "devices": ("Devices", "-n"),
+    "calibration": ("Own times of the device", "--calibration"),
     "tp": ("Tensor-parallel ranks", "--tp"),
     "pp": ("Pipeline stages", "--pp"),
     "dp": ("Data-parallel ranks", "--dp"),

@@ -72,6 +72,7 @@ def command(plan: Plan) -> str:
         "-m": scenario.model.id,
         "-d": scenario.hardware.id,
         "-n": scenario.hardware.devices,
+        "--calibration": scenario.hardware.calibration,
         **{flag_of(size): getattr(scenario, size) for size in SIZES},
         **offload_flags(scenario.offload),
         "--weights": scenario.weights,
