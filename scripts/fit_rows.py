@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +37,7 @@ class Rows:
         parts = [part for part in parts if len(part[1]["device"])]
         return Rows(parts, self.measured[chosen], self.place[chosen], self.devices, self.origins)
 
-    def cells(self, measured: tuple[Device, ...]) -> dict[str, np.ndarray]:
+    def cells(self, measured: Mapping[str, Device]) -> dict[str, np.ndarray]:
         """Their level columns."""
         found = [cells_of(kind, c, place_rows(c, self.devices, measured)) for kind, c in self.parts]
         names = set().union(*found)

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from planner.cost.shapes import execution_of, operations_of
 from planner.errors import PlannerError
+from planner.on_demand import load
 
 Columns = Mapping[str, np.ndarray]
 """Column by name: text as objects, numbers as floats with NaN for an empty cell."""
@@ -164,8 +164,10 @@ def _figures(
 ) -> tuple[np.ndarray, str]:
     """FLOP, bytes and message of rows that share a part."""
     shape = {name: None if value != value else value for name, value in part.items()}
-    execution = execution_of(str(shape.pop("dtype")), kv_dtype=shape.pop("kv_dtype", None) or None)
-    found = operations_of(kind, {**shape, **step}, execution)
+    execution = load("planner.cost.shapes:execution_of")(
+        str(shape.pop("dtype")), kv_dtype=shape.pop("kv_dtype", None) or None
+    )
+    found = load("planner.cost.shapes:operations_of")(kind, {**shape, **step}, execution)
     rows = len(next(iter(step.values())))
     totals = np.zeros((3, rows))
     for _, operation, count in found:

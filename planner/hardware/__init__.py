@@ -1,6 +1,7 @@
 """Devices, nodes and links from cited spec files."""
 
 from planner.hardware.catalog import (
+    Devices,
     calibrated,
     describe_catalog,
     device_ids,
@@ -17,6 +18,7 @@ from planner.hardware.runtime import Runtime, load_runtime
 
 __all__ = [
     "Device",
+    "Devices",
     "Hardware",
     "Link",
     "Measurements",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,40 @@ def node_ids() -> tuple[str, ...]:
     True
     """
     return tuple(spec_paths(FOLDER, "nodes"))
+
+
+class Devices(Mapping[str, Device]):
+    """Devices by id, each loaded when it is first asked for.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Ids.
+
+    Examples
+    --------
+    >>> found = Devices(["h100-sxm", "l40s"])
+    >>> "l40s" in found, found["l40s"].memory_kind
+    (True, 'GDDR6')
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._found: dict[str, Device | None] = dict.fromkeys(names)
+
+    def __getitem__(self, name: str) -> Device:
+        found = self._found[name]
+        if found is None:
+            found = self._found[name] = load_device(name)
+        return found
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
 
 
 def load_device(name: str | Path) -> Device:

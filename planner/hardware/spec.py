@@ -69,8 +69,8 @@ class DeviceSpec(_File):
     launch_year: Annotated[int, Field(ge=2006, le=2100)]
     memory: MemorySpec
     rates: Annotated[dict[Precision, Figure], Field(min_length=1)]
-    compute: ComputeSpec = ComputeSpec()
-    links: DeviceLinks = DeviceLinks()
+    compute: ComputeSpec = Field(default_factory=ComputeSpec)
+    links: DeviceLinks = Field(default_factory=DeviceLinks)
     power: Figure | None = None
     note: Annotated[str, Field(max_length=2000)] | None = None
     sources: Annotated[dict[Identifier, Source], Field(min_length=1)]
