@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from planner.cost.curve import Knots
 from planner.hardware import Device, Devices
-from planner.hardware.measurements import KIND as OWN_CALIBRATION
+from planner.hardware.spec import OWN_CALIBRATION
 from planner.sources import Source
 from planner.spec_folders import folders, read_spec, shown_path, validate
 

@@ -1,5 +1,7 @@
 """Devices, nodes and links from cited spec files."""
 
+from typing import TYPE_CHECKING
+
 from planner.hardware.catalog import (
     Devices,
     calibrated,
@@ -12,9 +14,12 @@ from planner.hardware.catalog import (
 )
 from planner.hardware.device import PRECISIONS, Device, Link
 from planner.hardware.lint import lint_hardware
-from planner.hardware.measurements import Measurements
 from planner.hardware.node import Hardware, Node
 from planner.hardware.runtime import Runtime, load_runtime
+from planner.on_demand import offered
+
+if TYPE_CHECKING:
+    from planner.hardware.measurements import Measurements
 
 __all__ = [
     "Device",
@@ -35,3 +40,5 @@ __all__ = [
     "load_runtime",
     "node_ids",
 ]
+
+__getattr__ = offered({"Measurements": "planner.hardware.measurements:Measurements"})

@@ -7,16 +7,19 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from planner.errors import SpecError, UnknownNameError
 from planner.hardware.build import build_device, build_node
 from planner.hardware.device import Device
-from planner.hardware.measurements import load_measurements, own_measurements
 from planner.hardware.node import Hardware, Node
 from planner.hardware.spec import DeviceSpec, NodeSpec
-from planner.spec_folders import folders, read_spec, shown_path, spec_paths, validate
+from planner.on_demand import load
+from planner.spec_folders import folders, own_folders, read_spec, shown_path, spec_paths, validate
 from planner.units import parse_count
+
+if TYPE_CHECKING:
+    from planner.hardware.measurements import Measurements
 
 FOLDER = "hardware_specs"
 NOT_DEVICES = frozenset({"runtime"})
@@ -215,7 +218,7 @@ def calibrated(hardware: Sequence[Hardware], path: str | Path) -> tuple[Hardware
     SpecError
         The file cannot be used, or was measured on another device.
     """
-    found = load_measurements(path)
+    found: Measurements = load("planner.hardware.measurements:load_measurements")(path)
     names = list(dict.fromkeys(each.device.id for each in hardware))
     if found.device not in names:
         raise SpecError(
@@ -272,7 +275,9 @@ def _load(name: str | Path) -> Device | Node:
     if kind == "device":
         stat = path.stat()
         device = _device(path, stat.st_mtime_ns, stat.st_size)
-        own = own_measurements(device.id)
+        if not own_folders(FOLDER):
+            return device
+        own = load("planner.hardware.measurements:own_measurements")(device.id)
         return replace(device, measured=own) if own else device
     if kind == "node":
         return _node(path)

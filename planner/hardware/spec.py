@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from planner.sources import Figure, Identifier, Source
 
+OWN_CALIBRATION = "own_calibration"
+"""``kind`` of a file of times that a user measured."""
+
 Precision: TypeAlias = Literal[
     "fp64", "fp32", "tf32", "bf16", "fp16", "fp8", "int8", "int4", "fp6", "fp4"
 ]
