@@ -68,5 +68,5 @@ def rows_of(folder: Path, design: Design) -> Rows:
 
 def hashes_of(table: OperationTable, rows: np.ndarray) -> np.ndarray:
     """Where each row falls in 0–1 by its hash."""
-    lines = list(zip(*table.cells, strict=True))
+    lines = list(table.lines())
     return np.array([form.place_of_row(lines[row]) for row in rows])

@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # floor (never in a circle) and of the floors below. A new module gets its floor here.
 RANKS = {
     "arrays": 0,
+    "coded_columns": 0,
     "errors": 0,
     "exits": 0,
     "explanation": 0,

@@ -6,8 +6,10 @@ whose fields are arrays, so that a million rows cost as much as their distinct s
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -25,6 +27,8 @@ _STATE = ("variant", "hidden", "heads", "head_dim", "groups", "state_dim", "conv
 _TOKENS = ("batch", "new_tokens", "cached_tokens")
 _COLLECTIVE = (("ranks", "nodes"), ("message_bytes",))
 _RECURRENT = (_STATE, ("batch", "new_tokens"))
+
+_SPARSE = 4
 
 SHAPE_COLUMNS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "gemm": (("n", "k"), ("m",)),
@@ -98,21 +102,31 @@ def codes_of(columns: Sequence[np.ndarray], rows: int) -> tuple[np.ndarray, list
     >>> codes.tolist(), found
     ([0, 1, 0], [('a',), ('b',)])
     """
-    text = [column for column in columns if column.dtype == object]
-    seen: dict[Any, int] = {}
+    text = [column.tolist() for column in columns if column.dtype == object]
+    seen: dict[Any, int] = defaultdict(count().__next__)
     codes = np.zeros(rows, dtype=np.int64)
     if text:
         cells = zip(*text, strict=True)
-        codes = np.fromiter((seen.setdefault(cell, len(seen)) for cell in cells), np.int64, rows)
+        codes = np.fromiter(map(seen.__getitem__, cells), np.int64, rows)
     numbers = [column for column in columns if column.dtype != object]
-    for column in numbers:
-        own = np.unique(column, return_inverse=True, equal_nan=True)[1].reshape(rows)
-        joined = codes * (int(own.max(initial=0)) + 1) + own
-        codes = np.unique(joined, return_inverse=True)[1].reshape(rows)
     if not numbers:
         return codes, list(seen) or [()]
-    first = np.unique(codes, return_index=True)[1]
-    return codes, [tuple(column[row] for column in columns) for row in first]
+    for column in numbers:
+        values, own = np.unique(column, return_inverse=True, equal_nan=True)
+        codes = _dense(codes * len(values) + own.reshape(rows))
+    first = np.empty(int(codes.max(initial=-1)) + 1, dtype=np.int64)
+    first[codes[::-1]] = np.arange(rows)[::-1]
+    return codes, [tuple(column[row] for column in columns) for row in first.tolist()]
+
+
+def _dense(codes: np.ndarray) -> np.ndarray:
+    """Codes without gaps, in the same order."""
+    most = int(codes.max(initial=0))
+    if most > _SPARSE * len(codes):
+        return np.unique(codes, return_inverse=True)[1].reshape(len(codes))
+    there = np.zeros(most + 1, dtype=bool)
+    there[codes] = True
+    return np.asarray((np.cumsum(there) - 1)[codes])
 
 
 def work_of(kind: str, columns: Columns) -> Work:
