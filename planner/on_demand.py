@@ -6,7 +6,7 @@ imports, so what is loaded later still keeps to the floors.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from typing import Any, TypeVar
 
@@ -33,6 +33,33 @@ def load(place: str) -> Any:
     """
     module, _, name = place.partition(":")
     return getattr(import_module(module), name)
+
+
+def offered(places: Mapping[str, str]) -> Callable[[str], Any]:
+    """Return the ``__getattr__`` of a package that offers names which are loaded when asked for.
+
+    Parameters
+    ----------
+    places : mapping
+        Place by name; no name is also one of the package's modules.
+
+    Returns
+    -------
+    callable
+        From a name to what stands there.
+
+    Examples
+    --------
+    >>> offered({"GIB": "planner.units:GIB"})("GIB")
+    1073741824
+    """
+
+    def found(name: str) -> Any:
+        if name not in places:
+            raise AttributeError(f"no such name: {name}")
+        return load(places[name])
+
+    return found
 
 
 class OnDemand(Mapping[str, Value]):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import csv
-import functools
-import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from planner.coded_columns import CodedColumn, LineError, read_lines, written
 from planner.cost.calibration import load_calibrations, place_of_row
 from planner.cost.efficiency import Times, operation_times
 from planner.cost.message_times import Network, message_times
@@ -37,18 +36,28 @@ class OperationTable:
         The file, for errors.
     header : tuple of str
         Names of the columns.
-    cells : tuple of tuple of str
-        One tuple per column.
+    columns : tuple of CodedColumn
+        Their cells.
     """
 
     name: str
     header: tuple[str, ...]
-    cells: tuple[tuple[str, ...], ...]
+    columns: tuple[CodedColumn, ...]
 
     @property
     def rows(self) -> int:
         """How many operations it has. [1]."""
-        return len(self.cells[0]) if self.cells else 0
+        return len(self.columns[0].codes) if self.columns else 0
+
+    def lines(self) -> Iterator[tuple[str, ...]]:
+        """Return the rows as they are written, without the header.
+
+        Returns
+        -------
+        iterator of tuple of str
+            Cells, line by line.
+        """
+        return zip(*(column.cells().tolist() for column in self.columns), strict=True)
 
     def text(self, column: str) -> np.ndarray:
         """Return a column as it is written.
@@ -63,17 +72,12 @@ class OperationTable:
         numpy.ndarray
             Text; empty cells where there is no such column.
         """
-        if column not in self._texts:
-            found = np.full(self.rows, "", object)
-            if column in self.header:
-                found[:] = self.cells[self.header.index(column)]
-            self._texts[column] = found
-        return self._texts[column]
+        if column not in self.header:
+            return np.full(self.rows, "", object)
+        return self._column(column).cells()
 
-    @functools.cached_property
-    def _texts(self) -> dict[str, np.ndarray]:
-        """Columns that were asked for; nobody writes into them."""
-        return {}
+    def _column(self, name: str) -> CodedColumn:
+        return self.columns[self.header.index(name)]
 
     def numbers(self, column: str, rows: np.ndarray) -> np.ndarray:
         """Return a column as numbers.
@@ -95,12 +99,12 @@ class OperationTable:
         ScenarioError
             A cell holds neither a number nor nothing.
         """
-        written = self.text(column)[rows]
         try:
-            return np.array([cell or "nan" for cell in written], dtype=float)
+            return self._column(column).numbers(rows)
         except ValueError:
-            row = next(i for i, cell in enumerate(written) if not _is_number(cell))
-            raise self._error("not a number", int(rows[row]), column, written[row]) from None
+            cells = self._column(column).cells(rows)
+            row = next(i for i, cell in enumerate(cells) if not _is_number(cell))
+            raise self._error("not a number", int(rows[row]), column, cells[row]) from None
 
     def columns_of(self, kind: str, rows: np.ndarray) -> Columns:
         """Return what the rows of one kind need for a prediction.
@@ -122,17 +126,18 @@ class OperationTable:
         ScenarioError
             A column is missing, or a cell empty, negative or no number.
         """
-        columns = {name: self.text(name)[rows] for name in _TEXT if name in self.header}
+        columns = {name: self._column(name).cells(rows) for name in _TEXT if name in self.header}
         for name in (name for part in SHAPE_COLUMNS[kind] for name in part):
-            if name in TEXT_COLUMNS:
-                columns[name] = self.text(name)[rows]
-                continue
-            if name not in self.header and name not in OPTIONAL_COLUMNS:
+            if name in TEXT_COLUMNS and name not in self.header:
+                columns[name] = np.full(len(rows), "", object)
+            elif name in TEXT_COLUMNS:
+                columns[name] = self._column(name).cells(rows)
+            elif name in self.header:
+                columns[name] = self._sizes(name, rows)
+            elif name not in OPTIONAL_COLUMNS:
                 raise ScenarioError(
                     f"rows of kind {kind} need this column", where=f"{self.name}: {name}"
                 )
-            if name in self.header:
-                columns[name] = self._sizes(name, rows)
         return columns
 
     def _sizes(self, name: str, rows: np.ndarray) -> np.ndarray:
@@ -143,7 +148,7 @@ class OperationTable:
         wrong = np.where(np.isnan(sizes), name not in OPTIONAL_COLUMNS, wrong)
         if wrong.any():
             row = int(rows[np.argmax(wrong)])
-            cell = self.text(name)[row]
+            cell = str(self.text(name)[row])
             what = f"not a whole number of at least {least}, exact to the unit"
             raise self._error(what, row, name, cell)
         return sizes
@@ -183,21 +188,17 @@ def read_operation_table(path: Path) -> OperationTable:
         if path.stat().st_size > _MOST_BYTES:
             raise ScenarioError("too large for a table", where=name)
         with path.open(newline="", encoding="utf-8-sig") as stream:
-            lines = list(csv.reader(stream))
+            header, columns = read_lines(stream)
+    except LineError as error:
+        raise ScenarioError(str(error), where=f"{name}: line {error.line}") from error
     except (OSError, UnicodeDecodeError, csv.Error, ValueError) as error:
         raise ScenarioError(f"cannot be read ({str(error)[:120]})", where=name) from error
-    lines = [line for line in lines if line]
-    if len(lines) < 2:
+    table = OperationTable(name=name, header=header, columns=columns)
+    if not table.rows:
         raise ScenarioError("no operations in the table", where=name)
-    header, body = tuple(lines[0]), lines[1:]
     for missing in {"kind", "dtype"} - set(header):
         raise ScenarioError("the column is missing", where=f"{name}: {missing}")
-    for number, line in enumerate(body, start=2):
-        if len(line) != len(header):
-            raise ScenarioError(
-                f"{len(line)} cells, the header has {len(header)}", where=f"{name}: line {number}"
-            )
-    return OperationTable(name=name, header=header, cells=tuple(zip(*body, strict=True)))
+    return table
 
 
 def predict_table(
@@ -270,7 +271,7 @@ def fitted_rows(table: OperationTable) -> np.ndarray:
         True where a row's error says nothing.
     """
     profiles = load_calibrations()
-    places = np.array([place_of_row(line) for line in zip(*table.cells, strict=True)])
+    places = np.array([place_of_row(line) for line in table.lines()])
     fitted = np.zeros(table.rows, dtype=bool)
     sources, kinds = table.text("source"), table.text("kind")
     for kind in set(kinds) & set(profiles):
@@ -329,14 +330,10 @@ def table_text(table: OperationTable, times: Times) -> str:
         The columns of the table, then :data:`PREDICTED`; cells of a row without a time are empty.
     """
     kept = [at for at, name in enumerate(table.header) if name not in PREDICTED]
-    columns: list[Sequence[str]] = [table.cells[at] for at in kept]
+    columns: list[Iterable[str]] = [table.columns[at].quoted() for at in kept]
     columns += [_written(values) for values in (times.time_s, times.p10_s, times.p90_s)]
     columns.append([b if r == "" else "" for b, r in zip(times.bound, times.reason, strict=True)])
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([*(table.header[at] for at in kept), *PREDICTED])
-    writer.writerows(zip(*columns, strict=True))
-    return stream.getvalue()
+    return written([*(table.header[at] for at in kept), *PREDICTED], columns)
 
 
 def _written(seconds: np.ndarray) -> list[str]:

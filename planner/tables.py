@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from planner.attention_io import ORDERS, RATIOS, LayerTraffic
-from planner.comparison import MEANINGS, METRICS, Comparison
 from planner.engines import steps
 from planner.explanation import Explanation
 from planner.plan import Plan
 from planner.units import format_bytes, format_quantity, format_seconds, format_si
+
+if TYPE_CHECKING:
+    from planner.attention_io import LayerTraffic
+    from planner.comparison import Comparison
 
 _WIDTH = 100
 
@@ -228,6 +230,8 @@ def traffic_text(layers: Sequence[LayerTraffic]) -> str:
     str
         One block each: every order with its bytes and formula, then the saving.
     """
+    from planner.attention_io import ORDERS, RATIOS
+
     blocks = []
     for each in layers:
         found = [each.traffic.explain(name) for name in (*ORDERS, *RATIOS)]
@@ -254,6 +258,8 @@ def comparison_text(comparison: Comparison) -> str:
     str
         One table per metric at a few contexts, and from where each mixer needs less.
     """
+    from planner.comparison import MEANINGS, METRICS
+
     backbone = comparison.curves[0]
     load = comparison.deployment
     head = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from planner.cost import calibration as form
 from planner.cost.correction import grid_of
 from planner.cost.peaks import Peaks, axes_of, base_s, peaks_of, place_rows
 from planner.cost.work import codes_of
-from planner.hardware import Device, load_device
+from planner.hardware import Device, Devices
 
 RULE = "fitted where the row's place by its hash (place_of_row) is below fitted_below"
 FITTED = 0.8
@@ -26,7 +27,7 @@ ROUNDS = 5
 
 
 def bases(
-    rows: Rows, measured: tuple[Device, ...]
+    rows: Rows, measured: Mapping[str, Device]
 ) -> tuple[dict[str, form.Roofline], np.ndarray, dict[str, np.ndarray]]:
     """The roofline of each kind, base times and coordinates of all rows."""
     lines, base, coordinates, start = {}, [], defaultdict(list), 0
@@ -142,7 +143,7 @@ def fit(design: Design, rows: Rows) -> form.Calibration:
         for name in sorted(rows.devices)
         if any((columns["device"] == name).any() for _, columns in rows.parts)
     )
-    measured = tuple(load_device(name) for name in names)
+    measured = Devices(names)
     lines, base, x = bases(rows, measured)
     curves = curves_of(x, design)
     a, penalty, labels = matrix(design, curves, x, rows.cells(measured))

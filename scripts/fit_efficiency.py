@@ -22,7 +22,7 @@ from profile_text import text_of
 from planner.cost import calibration as form
 from planner.cost.efficiency import operation_times
 from planner.cost.work import codes_of
-from planner.hardware import load_device
+from planner.hardware import Devices
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "hardware_specs" / "calibration"
@@ -44,7 +44,7 @@ def bands(design: Design, rows: Rows) -> form.Bands:
         out = fold == number
         found = predicted(rows.take(out), fit(design, rows.take(~out)))["time_s"]
         off[out], time[out] = np.log(rows.measured[out] / found), found
-    measured = tuple(load_device(name) for name in sorted(rows.devices))
+    measured = Devices(sorted(rows.devices))
     cells = rows.cells(measured)
     empty = np.full(len(fold), "", object)
     codes, keys = codes_of([cells.get(name, empty) for name in design.bands_by], len(fold))

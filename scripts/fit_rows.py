@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +37,7 @@ class Rows:
         parts = [part for part in parts if len(part[1]["device"])]
         return Rows(parts, self.measured[chosen], self.place[chosen], self.devices, self.origins)
 
-    def cells(self, measured: tuple[Device, ...]) -> dict[str, np.ndarray]:
+    def cells(self, measured: Mapping[str, Device]) -> dict[str, np.ndarray]:
         """Their level columns."""
         found = [cells_of(kind, c, place_rows(c, self.devices, measured)) for kind, c in self.parts]
         names = set().union(*found)
@@ -67,5 +68,5 @@ def rows_of(folder: Path, design: Design) -> Rows:
 
 def hashes_of(table: OperationTable, rows: np.ndarray) -> np.ndarray:
     """Where each row falls in 0–1 by its hash."""
-    lines = list(zip(*table.cells, strict=True))
+    lines = list(table.lines())
     return np.array([form.place_of_row(lines[row]) for row in rows])

@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # floor (never in a circle) and of the floors below. A new module gets its floor here.
 RANKS = {
     "arrays": 0,
+    "coded_columns": 0,
     "errors": 0,
     "exits": 0,
     "explanation": 0,
@@ -283,12 +284,14 @@ def test_import_is_light(module: str) -> None:
 
 # What a plan without an engine, of a model in the catalog, has no use for.
 NOT_FOR_A_PLAN = (
-    "planner.claims", "planner.engines.llama_cpp", "planner.engines.sglang",
-    "planner.engines.tensorrt_llm", "planner.engines.transformers", "planner.engines.vllm",
-    "planner.importers.families", "planner.report", "planner.serving", "planner.service.",
-    "planner.ui",
+    "planner.claims", "planner.comparison", "planner.cost.shapes", "planner.engines.llama_cpp",
+    "planner.engines.sglang", "planner.engines.tensorrt_llm", "planner.engines.transformers",
+    "planner.engines.vllm", "planner.hardware.measurements", "planner.importers.families",
+    "planner.importers.files", "planner.importers.gguf", "planner.importers.huggingface",
+    "planner.model.mixers.latent", "planner.model.mixers.state_space", "planner.report",
+    "planner.serving", "planner.service.", "planner.ui", "planner.variants",
 )  # fmt: skip
-MOST_MODULES = 190
+MOST_MODULES = 140
 
 
 def test_a_plan_loads_only_what_it_needs() -> None:

@@ -85,9 +85,7 @@ def activation_peak(model: Model, execution: Execution) -> ActivationPeak:
     """
     some, twice = Step.prefill(1, _TOKENS), Step.prefill(1, 2 * _TOKENS)
     widest, name, beside = 0.0, "", 0.0
-    for _, part, _ in model.parts:
-        if part is model.head:
-            continue
+    for part in model.distinct_parts:
         pairs = zip(
             part.operations(some, execution), part.operations(twice, execution), strict=True
         )

@@ -18,8 +18,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from planner.cost.curve import Knots
-from planner.hardware import Device, load_device
-from planner.hardware.measurements import KIND as OWN_CALIBRATION
+from planner.hardware import Device, Devices
+from planner.hardware.spec import OWN_CALIBRATION
 from planner.sources import Source
 from planner.spec_folders import folders, read_spec, shown_path, validate
 
@@ -261,9 +261,9 @@ class Calibration(Part):
         return id(self)
 
     @functools.cached_property
-    def measured(self) -> tuple[Device, ...]:
-        """The devices that were measured."""
-        return tuple(load_device(name) for name in self.devices)
+    def measured(self) -> Mapping[str, Device]:
+        """The devices that were measured, by id."""
+        return Devices(self.devices)
 
 
 def heights_of(text: str) -> np.ndarray:
@@ -313,10 +313,9 @@ class Calibrations(Mapping[str, Calibration]):
             self._devices[path, mtime_ns] = devices
 
     @functools.cached_property
-    def measured(self) -> tuple[Device, ...]:
-        """The devices that were measured for any profile."""
-        names = (name for file in self._files.values() for name in self._devices[file])
-        return tuple(load_device(name) for name in dict.fromkeys(names))
+    def measured(self) -> Mapping[str, Device]:
+        """The devices that were measured for any profile, by id."""
+        return Devices(name for file in self._files.values() for name in self._devices[file])
 
     def __getitem__(self, kind: str) -> Calibration:
         return load_calibration(*self._files[kind])

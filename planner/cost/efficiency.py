@@ -14,6 +14,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,8 +27,11 @@ from planner.cost.own_times import Shipped, Spoken, Voice
 from planner.cost.peaks import Peaks, Placed, axes_of, base_s, peaks_of, place_rows
 from planner.cost.work import Columns, Work, codes_of
 from planner.errors import SpecError
-from planner.hardware import Device, Measurements
+from planner.hardware import Device
 from planner.on_demand import load
+
+if TYPE_CHECKING:
+    from planner.hardware import Measurements
 
 BOUNDS = ("compute", "memory", "communication", "overhead")
 _MICRO = 1e6

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 from planner.hardware import Device
 
@@ -32,7 +32,7 @@ def family(device: Device) -> str:
     return f"{device.vendor.lower()} {generation} {_memory(device)}"
 
 
-def stand_in(device: Device, measured: Iterable[Device]) -> Device | None:
+def stand_in(device: Device, measured: Mapping[str, Device]) -> Device | None:
     """Return the measured device most like another one.
 
     Same vendor; then the same kind of memory, the nearest compute capability and the nearest
@@ -42,8 +42,8 @@ def stand_in(device: Device, measured: Iterable[Device]) -> Device | None:
     ----------
     device : Device
         Any device.
-    measured : iterable of Device
-        Devices to choose among.
+    measured : mapping
+        Devices to choose among, by id.
 
     Returns
     -------
@@ -53,16 +53,13 @@ def stand_in(device: Device, measured: Iterable[Device]) -> Device | None:
     Examples
     --------
     >>> from planner.hardware import load_device
-    >>> measured = [load_device(name) for name in ("a100-sxm-80gb", "l40s", "h100-sxm")]
+    >>> measured = {name: load_device(name) for name in ("a100-sxm-80gb", "l40s", "h100-sxm")}
     >>> [stand_in(load_device(name), measured).id for name in ("a40", "gh200-96gb")]
     ['l40s', 'h100-sxm']
     """
-    kin = []
-    for each in measured:
-        if each.id == device.id:
-            return each
-        if each.vendor == device.vendor:
-            kin.append(each)
+    if device.id in measured:
+        return device
+    kin = [each for each in measured.values() if each.vendor == device.vendor]
 
     def distance(other: Device) -> tuple[float, ...]:
         ratio = other.memory_bandwidth_bytes_per_s / device.memory_bandwidth_bytes_per_s

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import reduce
 
+import numpy as np
+
 from planner.arrays import Numeric, where
 from planner.cost.activations import ActivationPeak
 from planner.cost.memory_terms import explain_cache, explain_weights
@@ -65,7 +67,7 @@ class RankMemory:
         Returns
         -------
         RankMemory
-            Weights and activation bounds already summed.
+            Weights already summed.
 
         Raises
         ------
@@ -167,6 +169,10 @@ class RankMemory:
         bool or array of bool
             Total at most the capacity on every rank.
         """
+        for stage in self.stages:
+            held = stage.held_bytes(context, sequences) <= self.capacity_bytes
+            if not np.any(held):
+                return held
         return self.use(context, sequences).total_bytes <= self.capacity_bytes
 
     def explain(self, figure: str, context: int, sequences: int) -> Explanation:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,23 +67,25 @@ def _link(device: Device, ranks: int) -> Link | None:
     return Hardware(device=device, devices=ranks).link(max(ranks, 2))[0]
 
 
-def alike(device: Device, measured: Iterable[Device], *, direct: bool) -> tuple[Device, ...]:
+def alike(device: Device, measured: Mapping[str, Device], *, direct: bool) -> dict[str, Device]:
     """Return the measured devices whose ranks talk over the same sort of link.
 
     Parameters
     ----------
     device : Device
         Any device.
-    measured : iterable of Device
-        Devices to choose among.
+    measured : mapping
+        Devices to choose among, by id.
     direct : bool
         Whether the link is direct.
 
     Returns
     -------
-    tuple of Device
+    dict
         Itself among them, where it was measured.
     """
-    return tuple(
-        each for each in measured if each.id == device.id or (each.scale_up is not None) == direct
-    )
+    return {
+        name: each
+        for name, each in measured.items()
+        if name == device.id or (each.scale_up is not None) == direct
+    }

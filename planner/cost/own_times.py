@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,8 +24,10 @@ from planner.cost.calibration import Roofline
 from planner.cost.peaks import Peaks, base_s
 from planner.cost.work import SHAPE_COLUMNS, TEXT_COLUMNS, Columns
 from planner.errors import SpecError
-from planner.hardware import Device, Measurements
-from planner.hardware.measurements import MeasuredTime
+from planner.hardware import Device
+
+if TYPE_CHECKING:
+    from planner.hardware.measurements import MeasuredTime, Measurements
 
 ENGINE_KERNELS = frozenset({"nccl:NCCL"})
 """Kernels of the validation module that engines run as well."""

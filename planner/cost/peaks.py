@@ -69,13 +69,13 @@ class Placed:
         Distinct ones.
     codes : numpy.ndarray
         Which of them each row runs on. [1]
-    measured : tuple of Device
-        Those that stand in where a figure of a device is not printed.
+    measured : mapping
+        Those that stand in where a figure of a device is not printed, by id.
     """
 
     devices: tuple[Device, ...]
     codes: np.ndarray
-    measured: tuple[Device, ...]
+    measured: Mapping[str, Device]
 
     def figure(self, field: str) -> np.ndarray:
         """Return a figure of each row's device, or of its kin where its own is not printed.
@@ -98,7 +98,7 @@ class Placed:
 
 
 def place_rows(
-    columns: Columns, devices: Mapping[str, Device], measured: tuple[Device, ...]
+    columns: Columns, devices: Mapping[str, Device], measured: Mapping[str, Device]
 ) -> Placed:
     """Return the devices of rows.
 
@@ -108,8 +108,8 @@ def place_rows(
         With ``device``.
     devices : mapping
         Device by the name it has in the column.
-    measured : tuple of Device
-        Those that may stand in for others.
+    measured : mapping
+        Those that may stand in for others, by id.
 
     Returns
     -------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 
 from planner.arrays import Numeric, ceil_div, maximum, minimum
 from planner.cost.activations import ActivationPeak, activation_peak
@@ -26,7 +26,7 @@ from planner.model.token_ranks import is_shared
 from planner.units import format_bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class StageMemory:
     """The memory of a pipeline stage's ranks, all alike, as a function of context and sequences.
 
@@ -48,8 +48,6 @@ class StageMemory:
         Weights of the rank. [bytes]
     layers_bytes : tuple of int
         Weights of its layers and of the largest one; looked up where some live elsewhere. [bytes]
-    activations : ActivationPeak
-        Bounds of the activations.
     """
 
     model: Model
@@ -60,7 +58,6 @@ class StageMemory:
     step_tokens: int
     weights_bytes: int
     layers_bytes: tuple[int, int]
-    activations: ActivationPeak
 
     @classmethod
     def of(
@@ -93,7 +90,7 @@ class StageMemory:
         Returns
         -------
         StageMemory
-            Weights and activation bounds already summed.
+            Weights already summed.
 
         Raises
         ------
@@ -109,8 +106,12 @@ class StageMemory:
             step_tokens=step_tokens,
             weights_bytes=model.weights_bytes(execution, layout=execution.layout),
             layers_bytes=layers_bytes(model, execution) if execution.offload else (0, 0),
-            activations=activation_peak(model, execution),
         )
+
+    @cached_property
+    def activations(self) -> ActivationPeak:
+        """Bounds of the activations."""
+        return activation_peak(self.model, self.execution)
 
     @property
     def layout(self) -> Layout:
@@ -152,6 +153,24 @@ class StageMemory:
             offloaded_cache_bytes=sequences
             * self.execution.offload.absent_cache_bytes(self._whole_bytes(context)),
         )
+
+    def held_bytes(self, context: Numeric, sequences: Numeric) -> Numeric:
+        """Return what the rank holds between steps.
+
+        Parameters
+        ----------
+        context : numeric
+            Tokens in each cache. [tokens]
+        sequences : numeric
+            Sequences of one replica. [1]
+
+        Returns
+        -------
+        numeric
+            Everything but the activations. [bytes]
+        """
+        weights = self.weights_bytes - self.freed_weights_bytes
+        return weights + sequences * self.sequence_bytes(context) + self.runtime_bytes
 
     def rank_tokens(self, context: Numeric, sequences: Numeric) -> Numeric:
         """Return the tokens of the largest step that one rank works on.

@@ -6,14 +6,16 @@ whose fields are arrays, so that a million rows cost as much as their distinct s
 
 from __future__ import annotations
 
+import itertools
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from planner.cost.shapes import execution_of, operations_of
 from planner.errors import PlannerError
+from planner.on_demand import load
 
 Columns = Mapping[str, np.ndarray]
 """Column by name: text as objects, numbers as floats with NaN for an empty cell."""
@@ -25,6 +27,8 @@ _STATE = ("variant", "hidden", "heads", "head_dim", "groups", "state_dim", "conv
 _TOKENS = ("batch", "new_tokens", "cached_tokens")
 _COLLECTIVE = (("ranks", "nodes"), ("message_bytes",))
 _RECURRENT = (_STATE, ("batch", "new_tokens"))
+
+_SPARSE = 4
 
 SHAPE_COLUMNS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "gemm": (("n", "k"), ("m",)),
@@ -98,22 +102,31 @@ def codes_of(columns: Sequence[np.ndarray], rows: int) -> tuple[np.ndarray, list
     >>> codes.tolist(), found
     ([0, 1, 0], [('a',), ('b',)])
     """
-    text = [column for column in columns if column.dtype == object]
-    codes, seen = np.zeros(rows, dtype=np.int64), list[tuple[Any, ...]]()
+    text = [column.tolist() for column in columns if column.dtype == object]
+    seen: dict[Any, int] = defaultdict(itertools.count().__next__)
+    codes = np.zeros(rows, dtype=np.int64)
     if text:
-        cells = text[0].tolist() if len(text) == 1 else list(zip(*text, strict=True))
-        place = {cell: code for code, cell in enumerate(dict.fromkeys(cells))}
-        codes = np.fromiter(map(place.__getitem__, cells), np.int64, rows)
-        seen = [(cell,) for cell in place] if len(text) == 1 else list(place)
+        cells = zip(*text, strict=True)
+        codes = np.fromiter(map(seen.__getitem__, cells), np.int64, rows)
     numbers = [column for column in columns if column.dtype != object]
-    for column in numbers:
-        own = np.unique(column, return_inverse=True, equal_nan=True)[1].reshape(rows)
-        joined = codes * (int(own.max(initial=0)) + 1) + own
-        codes = np.unique(joined, return_inverse=True)[1].reshape(rows)
     if not numbers:
-        return codes, seen or [()]
-    first = np.unique(codes, return_index=True)[1]
-    return codes, [tuple(column[row] for column in columns) for row in first]
+        return codes, list(seen) or [()]
+    for column in numbers:
+        values, own = np.unique(column, return_inverse=True, equal_nan=True)
+        codes = _dense(codes * len(values) + own.reshape(rows))
+    first = np.empty(int(codes.max(initial=-1)) + 1, dtype=np.int64)
+    first[codes[::-1]] = np.arange(rows)[::-1]
+    return codes, [tuple(column[row] for column in columns) for row in first.tolist()]
+
+
+def _dense(codes: np.ndarray) -> np.ndarray:
+    """Codes without gaps, in the same order."""
+    most = int(codes.max(initial=0))
+    if most > _SPARSE * len(codes):
+        return np.unique(codes, return_inverse=True)[1].reshape(len(codes))
+    there = np.zeros(most + 1, dtype=bool)
+    there[codes] = True
+    return np.asarray((np.cumsum(there) - 1)[codes])
 
 
 def work_of(kind: str, columns: Columns) -> Work:
@@ -165,8 +178,10 @@ def _figures(
 ) -> tuple[np.ndarray, str]:
     """FLOP, bytes and message of rows that share a part."""
     shape = {name: None if value != value else value for name, value in part.items()}
-    execution = execution_of(str(shape.pop("dtype")), kv_dtype=shape.pop("kv_dtype", None) or None)
-    found = operations_of(kind, {**shape, **step}, execution)
+    execution = load("planner.cost.shapes:execution_of")(
+        str(shape.pop("dtype")), kv_dtype=shape.pop("kv_dtype", None) or None
+    )
+    found = load("planner.cost.shapes:operations_of")(kind, {**shape, **step}, execution)
     rows = len(next(iter(step.values())))
     totals = np.zeros((3, rows))
     for _, operation, count in found:

@@ -1,6 +1,9 @@
 """Devices, nodes and links from cited spec files."""
 
+from typing import TYPE_CHECKING
+
 from planner.hardware.catalog import (
+    Devices,
     calibrated,
     describe_catalog,
     device_ids,
@@ -11,12 +14,16 @@ from planner.hardware.catalog import (
 )
 from planner.hardware.device import PRECISIONS, Device, Link
 from planner.hardware.lint import lint_hardware
-from planner.hardware.measurements import Measurements
 from planner.hardware.node import Hardware, Node
 from planner.hardware.runtime import Runtime, load_runtime
+from planner.on_demand import offered
+
+if TYPE_CHECKING:
+    from planner.hardware.measurements import Measurements
 
 __all__ = [
     "Device",
+    "Devices",
     "Hardware",
     "Link",
     "Measurements",
@@ -33,3 +40,5 @@ __all__ = [
     "load_runtime",
     "node_ids",
 ]
+
+__getattr__ = offered({"Measurements": "planner.hardware.measurements:Measurements"})

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from planner.errors import SpecError, UnknownNameError
 from planner.hardware.build import build_device, build_node
 from planner.hardware.device import Device
-from planner.hardware.measurements import load_measurements, own_measurements
 from planner.hardware.node import Hardware, Node
 from planner.hardware.spec import DeviceSpec, NodeSpec
-from planner.spec_folders import folders, read_spec, shown_path, spec_paths, validate
+from planner.on_demand import load
+from planner.spec_folders import folders, own_folders, read_spec, shown_path, spec_paths, validate
 from planner.units import parse_count
+
+if TYPE_CHECKING:
+    from planner.hardware.measurements import Measurements
 
 FOLDER = "hardware_specs"
 NOT_DEVICES = frozenset({"runtime"})
@@ -56,6 +59,40 @@ def node_ids() -> tuple[str, ...]:
     True
     """
     return tuple(spec_paths(FOLDER, "nodes"))
+
+
+class Devices(Mapping[str, Device]):
+    """Devices by id, each loaded when it is first asked for.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Ids.
+
+    Examples
+    --------
+    >>> found = Devices(["h100-sxm", "l40s"])
+    >>> "l40s" in found, found["l40s"].memory_kind
+    (True, 'GDDR6')
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._found: dict[str, Device | None] = dict.fromkeys(names)
+
+    def __getitem__(self, name: str) -> Device:
+        found = self._found[name]
+        if found is None:
+            found = self._found[name] = load_device(name)
+        return found
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
 
 
 def load_device(name: str | Path) -> Device:
@@ -181,7 +218,7 @@ def calibrated(hardware: Sequence[Hardware], path: str | Path) -> tuple[Hardware
     SpecError
         The file cannot be used, or was measured on another device.
     """
-    found = load_measurements(path)
+    found: Measurements = load("planner.hardware.measurements:load_measurements")(path)
     names = list(dict.fromkeys(each.device.id for each in hardware))
     if found.device not in names:
         raise SpecError(
@@ -238,7 +275,9 @@ def _load(name: str | Path) -> Device | Node:
     if kind == "device":
         stat = path.stat()
         device = _device(path, stat.st_mtime_ns, stat.st_size)
-        own = own_measurements(device.id)
+        if not own_folders(FOLDER):
+            return device
+        own = load("planner.hardware.measurements:own_measurements")(device.id)
         return replace(device, measured=own) if own else device
     if kind == "node":
         return _node(path)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from planner.errors import PrecisionError
 from planner.explanation import Explanation
-from planner.hardware.measurements import Measurements
 from planner.hardware.quantity import explain_figure
 from planner.hardware.spec import Precision
 from planner.sources import Figure, Source
+
+if TYPE_CHECKING:
+    from planner.hardware.measurements import Measurements
 
 PRECISIONS: tuple[str, ...] = get_args(Precision)
 """Every precision that a device file may give a rate for."""

@@ -11,19 +11,19 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from planner.errors import SpecError
+from planner.hardware.spec import OWN_CALIBRATION
 from planner.spec_folders import own_folders, read_spec, shown_path, validate
 
 FOLDER = "hardware_specs"
 SUBFOLDER = "calibration"
 SUFFIXES = (".json", ".yaml", ".yml")
-KIND = "own_calibration"
 SCHEMA_VERSION: Final = 2
 MOST_TIMES = 2_000
 _MOST_S = 3600.0
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class Origin(_Part):
@@ -164,10 +164,12 @@ def _check_form(data: Mapping[str, Any], where: str) -> None:
     again = "Write it with python -m validation calibrate RECORD -o PROFILE."
     if "environment" in data and "rows" in data:
         raise SpecError("a record, not yet a calibration", where=where, fix=again)
-    if data.get("kind") != KIND and not (data.get("kind") == "calibration" and "groups" in data):
+    if data.get("kind") != OWN_CALIBRATION and not (
+        data.get("kind") == "calibration" and "groups" in data
+    ):
         raise SpecError(
             "not a calibration of a device at hand", where=f"{where}: kind", got=data.get("kind"),
-            allowed=KIND, fix=again,
+            allowed=OWN_CALIBRATION, fix=again,
         )  # fmt: skip
     version = data.get("schema_version")
     if version != SCHEMA_VERSION:
@@ -217,7 +219,11 @@ def own_measurements(device: str) -> Measurements | None:
     """
     for root in own_folders(FOLDER):
         files = sorted(p for p in (root / SUBFOLDER).glob("*") if p.suffix in SUFFIXES)
-        own = [load_measurements(path) for path in files if read_spec(path).get("kind") == KIND]
+        own = [
+            load_measurements(path)
+            for path in files
+            if read_spec(path).get("kind") == OWN_CALIBRATION
+        ]
         found = [each for each in own if each.device == device]
         if len(found) > 1:
             names = ", ".join(each.name for each in found)

@@ -25,7 +25,7 @@ Ranks = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,4}$")]
 class RuntimeSpec(BaseModel):
     """The form of the runtime file; observations are kept to show how uncertain the rest is."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     schema_version: Literal[1]
     kind: Literal["runtime"]

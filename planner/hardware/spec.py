@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from planner.sources import Figure, Identifier, Source
 
+OWN_CALIBRATION = "own_calibration"
+"""``kind`` of a file of times that a user measured."""
+
 Precision: TypeAlias = Literal[
     "fp64", "fp32", "tf32", "bf16", "fp16", "fp8", "int8", "int4", "fp6", "fp4"
 ]
@@ -69,8 +72,8 @@ class DeviceSpec(_File):
     launch_year: Annotated[int, Field(ge=2006, le=2100)]
     memory: MemorySpec
     rates: Annotated[dict[Precision, Figure], Field(min_length=1)]
-    compute: ComputeSpec = ComputeSpec()
-    links: DeviceLinks = DeviceLinks()
+    compute: ComputeSpec = Field(default_factory=ComputeSpec)
+    links: DeviceLinks = Field(default_factory=DeviceLinks)
     power: Figure | None = None
     note: Annotated[str, Field(max_length=2000)] | None = None
     sources: Annotated[dict[Identifier, Source], Field(min_length=1)]

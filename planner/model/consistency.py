@@ -6,8 +6,6 @@ from planner.errors import PrecisionError, SpecError
 from planner.model.even import check_even
 from planner.model.feed_forward import MixtureOfExperts
 from planner.model.mixers.attention import Attention
-from planner.model.mixers.compressed import CompressedAttention
-from planner.model.mixers.cross_attention import CrossAttention
 from planner.model.model import Checkpoint, Model
 from planner.model.norm import Norm
 from planner.model.part import Part
@@ -58,22 +56,8 @@ def _width(part: Part, hidden: int) -> int:
 
 def _check_part(part: Part, place: str) -> None:
     check_even(part, place)
-    if isinstance(part, Attention | CrossAttention) and part.query_heads % part.kv_heads:
-        raise SpecError(
-            "KV heads that query heads cannot share evenly",
-            where=place,
-            got=part.kv_heads,
-            allowed=f"a divisor of {part.query_heads:,}",
-        )
     if isinstance(part, Attention) and (part.rotary_dim or 0) > part.head_dim:
         raise SpecError("more rotated than a head is wide", where=place, got=part.rotary_dim)
-    if isinstance(part, CompressedAttention) and part.query_heads % part.output_groups:
-        raise SpecError(
-            "output groups that heads do not divide into",
-            where=place,
-            got=part.output_groups,
-            allowed=f"a divisor of {part.query_heads:,}",
-        )
     if isinstance(part, MixtureOfExperts) and part.top_k > part.choices:
         raise SpecError(
             "more experts per token than there are",

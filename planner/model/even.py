@@ -6,6 +6,9 @@ from planner.errors import SpecError
 from planner.model.part import Part
 
 _EVEN = {
+    "attention": ("query_heads", "kv_heads", "query heads"),
+    "cross_attention": ("query_heads", "kv_heads", "query heads"),
+    "compressed_attention": ("query_heads", "output_groups", "heads"),
     "mamba1": ("inner", "heads", "channels"),
     "mamba2": ("heads", "groups", "heads"),
     "gated_delta_net": ("value_heads", "key_heads", "value heads"),

@@ -18,7 +18,7 @@ from planner.model.messages import between_stages
 from planner.model.mixers.cross_attention import attending
 from planner.model.operation import Operation
 from planner.model.part import Part
-from planner.model.placement import StoredPart, split_by, stored_tensors
+from planner.model.placement import StoredPart, counted_tensors, split_by
 from planner.model.position import Positions
 from planner.model.step import Step
 from planner.model.storage import WeightScheme
@@ -103,6 +103,12 @@ class Model:
         """Every distinct part of the main stack with its layer's name and how often it occurs."""
         inner = [(layer.name, part, n) for layer, n in self.groups for part in layer.parts]
         return (*self.entry, *inner, *self.exit)
+
+    @cached_property
+    def distinct_parts(self) -> tuple[Part, ...]:
+        """Each distinct part of the main stack once, whatever its layers, but for the head."""
+        every = dict.fromkeys(part for _, part, _ in self.parts)
+        return tuple(part for part in every if part is not self.head)
 
     @property
     def entry(self) -> tuple[tuple[str, Part, int], ...]:
@@ -221,7 +227,7 @@ class Model:
         scheme = execution.weights
         return scheme.extra_bytes + sum(
             own.tensor_bytes(tensor.on_rank(layout)) * count
-            for _, tensor, count, own in stored_tensors(self, scheme)
+            for tensor, own, count in counted_tensors(self, scheme)
         )
 
     def cache_bytes(
@@ -323,8 +329,12 @@ class Model:
         LayoutError
             The ranks do not divide the model.
         """
+        known: dict[tuple[Part, WeightScheme], tuple[Operation, ...]] = {}
         for layer, part, count, scheme in self.stored_parts(execution.weights):
-            for operation in part_operations(part, step, replace(execution, weights=scheme)):
+            if (part, scheme) not in known:
+                stored = replace(execution, weights=scheme)
+                known[part, scheme] = tuple(part_operations(part, step, stored))
+            for operation in known[part, scheme]:
                 yield layer, operation, count
         for tower in self.towers:
             yield from tower.operations(step, execution)

@@ -1,88 +1,91 @@
-"""Every kind of part that a description may name, told apart by ``kind``."""
+"""Every kind of part that a description may name, each loaded when a file first names it."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import functools
+from collections.abc import Mapping
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import ConfigDict, PlainValidator, TypeAdapter, with_config
+from pydantic_core import PydanticKnownError
 
-from planner.model.alternating import AltUp
-from planner.model.connection import AttentionResidual, InnerNorm, LearnedScale, OutputGate
-from planner.model.embedding import TokenTable
-from planner.model.feed_forward import Dense, MixtureOfExperts
-from planner.model.hyper_connection import HyperConnection
-from planner.model.mixers.attention import Attention
-from planner.model.mixers.compressed import CompressedAttention
-from planner.model.mixers.convolution import Hyena, ShortConvolution
-from planner.model.mixers.convolution_modal import ModalHyena
-from planner.model.mixers.convolution_vector import VectorConvolution
-from planner.model.mixers.cross_attention import CrossAttention
-from planner.model.mixers.factorised import FactorisedAttention
-from planner.model.mixers.indexer import Indexer
-from planner.model.mixers.latent import LatentAttention
-from planner.model.mixers.linear_attention import GatedLinearAttention, LightningAttention
-from planner.model.mixers.linear_delta import GatedDeltaNet
-from planner.model.mixers.linear_griffin import RgLru
-from planner.model.mixers.linear_kda import KimiDeltaAttention
-from planner.model.mixers.linear_rwkv import Rwkv4TimeMix, RwkvChannelMix
-from planner.model.mixers.linear_rwkv_state import RwkvTimeMix
-from planner.model.mixers.linear_xlstm import MatrixLstm, ScalarLstm
-from planner.model.mixers.relative import RelativePositions
-from planner.model.mixers.selected import SelectedAttention
-from planner.model.mixers.sparse import LongformerAttention
-from planner.model.mixers.sparse_hashing import ReformerAttention
-from planner.model.mixers.sparse_selection import TopKAttention
-from planner.model.mixers.state_space import Mamba1, Mamba2
-from planner.model.mixers.structured import MonarchDense
-from planner.model.multi_token import MultiTokenProjection
-from planner.model.norm import Norm
-from planner.model.projection import Projection, Table
-from planner.model.router import RouterNetwork
-from planner.model.shared_block import SharedBlock
+from planner.model.part import Part
+from planner.on_demand import OnDemand
 
-AnyPart = Annotated[
-    Attention
-    | CrossAttention
-    | LatentAttention
-    | CompressedAttention
-    | SelectedAttention
-    | FactorisedAttention
-    | Indexer
-    | Mamba1
-    | Mamba2
-    | GatedDeltaNet
-    | KimiDeltaAttention
-    | LightningAttention
-    | GatedLinearAttention
-    | RgLru
-    | Rwkv4TimeMix
-    | RwkvTimeMix
-    | RwkvChannelMix
-    | MatrixLstm
-    | ScalarLstm
-    | ShortConvolution
-    | Hyena
-    | ModalHyena
-    | VectorConvolution
-    | RelativePositions
-    | LongformerAttention
-    | ReformerAttention
-    | TopKAttention
-    | SharedBlock
-    | MonarchDense
-    | OutputGate
-    | InnerNorm
-    | LearnedScale
-    | RouterNetwork
-    | AttentionResidual
-    | Dense
-    | MixtureOfExperts
-    | HyperConnection
-    | MultiTokenProjection
-    | Norm
-    | Projection
-    | Table
-    | TokenTable
-    | AltUp,
-    Field(discriminator="kind"),
-]
+PART_KINDS = OnDemand[type[Part]](
+    {
+        "attention": "planner.model.mixers.attention:Attention",
+        "cross_attention": "planner.model.mixers.cross_attention:CrossAttention",
+        "latent_attention": "planner.model.mixers.latent:LatentAttention",
+        "compressed_attention": "planner.model.mixers.compressed:CompressedAttention",
+        "selected_attention": "planner.model.mixers.selected:SelectedAttention",
+        "factorised_attention": "planner.model.mixers.factorised:FactorisedAttention",
+        "indexer": "planner.model.mixers.indexer:Indexer",
+        "mamba1": "planner.model.mixers.state_space:Mamba1",
+        "mamba2": "planner.model.mixers.state_space:Mamba2",
+        "gated_delta_net": "planner.model.mixers.linear_delta:GatedDeltaNet",
+        "kda": "planner.model.mixers.linear_kda:KimiDeltaAttention",
+        "lightning": "planner.model.mixers.linear_attention:LightningAttention",
+        "gla": "planner.model.mixers.linear_attention:GatedLinearAttention",
+        "rg_lru": "planner.model.mixers.linear_griffin:RgLru",
+        "rwkv4": "planner.model.mixers.linear_rwkv:Rwkv4TimeMix",
+        "rwkv5": "planner.model.mixers.linear_rwkv_state:RwkvTimeMix",
+        "rwkv6": "planner.model.mixers.linear_rwkv_state:RwkvTimeMix",
+        "rwkv7": "planner.model.mixers.linear_rwkv_state:RwkvTimeMix",
+        "rwkv_channel_mix": "planner.model.mixers.linear_rwkv:RwkvChannelMix",
+        "mlstm": "planner.model.mixers.linear_xlstm:MatrixLstm",
+        "slstm": "planner.model.mixers.linear_xlstm:ScalarLstm",
+        "short_convolution": "planner.model.mixers.convolution:ShortConvolution",
+        "hyena": "planner.model.mixers.convolution:Hyena",
+        "modal_hyena": "planner.model.mixers.convolution_modal:ModalHyena",
+        "vector_convolution": "planner.model.mixers.convolution_vector:VectorConvolution",
+        "relative_positions": "planner.model.mixers.relative:RelativePositions",
+        "longformer": "planner.model.mixers.sparse:LongformerAttention",
+        "reformer": "planner.model.mixers.sparse_hashing:ReformerAttention",
+        "top_k_attention": "planner.model.mixers.sparse_selection:TopKAttention",
+        "shared_block": "planner.model.shared_block:SharedBlock",
+        "monarch_dense": "planner.model.mixers.structured:MonarchDense",
+        "output_gate": "planner.model.connection:OutputGate",
+        "inner_norm": "planner.model.connection:InnerNorm",
+        "learned_scale": "planner.model.connection:LearnedScale",
+        "router_network": "planner.model.router:RouterNetwork",
+        "attention_residual": "planner.model.connection:AttentionResidual",
+        "dense": "planner.model.dense:Dense",
+        "moe": "planner.model.feed_forward:MixtureOfExperts",
+        "hyper_connection": "planner.model.hyper_connection:HyperConnection",
+        "multi_token_projection": "planner.model.multi_token:MultiTokenProjection",
+        "rms_norm": "planner.model.norm:Norm",
+        "layer_norm": "planner.model.norm:Norm",
+        "projection": "planner.model.projection:Projection",
+        "table": "planner.model.projection:Table",
+        "token_table": "planner.model.embedding:TokenTable",
+        "altup": "planner.model.alternating:AltUp",
+    }
+)
+"""Class of a part by the ``kind`` that files write."""
+
+
+@functools.cache
+def _checks(part: type[Part]) -> TypeAdapter[Part]:
+    """What checks the figures of a part; no others may stand beside them."""
+    return TypeAdapter(with_config(ConfigDict(extra="forbid"))(part))
+
+
+def _read(said: Any) -> Part:
+    """Return the part that a file describes."""
+    if not isinstance(said, Mapping):
+        raise PydanticKnownError("model_attributes_type")
+    if "kind" not in said:
+        raise PydanticKnownError("union_tag_not_found", {"discriminator": "'kind'"})
+    kind = str(said["kind"])
+    if kind not in PART_KINDS:
+        expected = ", ".join(map(repr, PART_KINDS))
+        raise PydanticKnownError(
+            "union_tag_invalid",
+            {"discriminator": "'kind'", "tag": kind, "expected_tags": expected},
+        )
+    return _checks(PART_KINDS[kind]).validate_python(said)
+
+
+AnyPart = Annotated[Any, PlainValidator(_read)]
+"""A part of any kind, read from a file."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -74,8 +75,9 @@ def split_by(model: Model, scheme: WeightScheme) -> Iterator[StoredPart]:
         yield StoredPart(name, part, count, outside)
 
 
-def stored_tensors(model: Model, scheme: WeightScheme) -> Iterator[StoredTensor]:
-    """Yield every distinct tensor under a storage scheme, towers included.
+@lru_cache(maxsize=64)
+def stored_tensors(model: Model, scheme: WeightScheme) -> tuple[StoredTensor, ...]:
+    """Return every distinct tensor under a storage scheme, towers included.
 
     Parameters
     ----------
@@ -84,18 +86,47 @@ def stored_tensors(model: Model, scheme: WeightScheme) -> Iterator[StoredTensor]
     scheme : WeightScheme
         How weights are stored.
 
-    Yields
-    ------
-    StoredTensor
+    Returns
+    -------
+    tuple of StoredTensor
         In the order of the model's parts, towers last.
     """
-    for layer, part, count, own in model.stored_parts(scheme):
-        for tensor in part.tensors():
-            yield StoredTensor(layer, tensor, count, own)
+    main = (
+        StoredTensor(layer, tensor, count, own)
+        for layer, part, count, own in model.stored_parts(scheme)
+        for tensor in part.tensors()
+    )
     outside = scheme.in_layer(None)
-    for tower in model.towers:
-        for layer, tensor, count in tower.tensors():
-            yield StoredTensor(layer, tensor, count, outside)
+    towers = (
+        StoredTensor(layer, tensor, count, outside)
+        for tower in model.towers
+        for layer, tensor, count in tower.tensors()
+    )
+    return (*main, *towers)
+
+
+@lru_cache(maxsize=64)
+def counted_tensors(
+    model: Model, scheme: WeightScheme
+) -> tuple[tuple[Tensor, WeightScheme, int], ...]:
+    """Return what :func:`stored_tensors` does, equal tensors that are stored alike together.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    scheme : WeightScheme
+        How weights are stored.
+
+    Returns
+    -------
+    tuple of tuple
+        A tensor, the scheme within its layers, and how often it occurs.
+    """
+    counts: dict[tuple[Tensor, WeightScheme], int] = {}
+    for _, tensor, count, own in stored_tensors(model, scheme):
+        counts[tensor, own] = counts.get((tensor, own), 0) + count
+    return tuple((tensor, own, count) for (tensor, own), count in counts.items())
 
 
 def multi_token_bytes(model: Model, scheme: WeightScheme) -> int:

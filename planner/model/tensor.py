@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from planner.model.layout import Group, Layout, Section, Split
@@ -110,7 +110,14 @@ class Tensor:
                 shape[cut.axis] = cut.on_rank(ranks)
         if tuple(shape) == self.shape:
             return self
-        return replace(self, shape=tuple(shape), whole_elements=self.elements)
+        return Tensor(
+            self.name,
+            tuple(shape),
+            self.role,
+            self.split,
+            self.visited,
+            whole_elements=self.elements,
+        )
 
 
 def linear(

@@ -17,10 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from planner.errors import PlannerError, SpecError, UnsupportedConfigError
-from planner.importers import load_model
+from planner.importers import load_model, model_from_text
 from planner.importers.gguf import gguf_from_bytes
 from planner.importers.measured import layer_of
-from planner.importers.resolve import model_from_text
 from planner.importers.safetensors import read_header
 from planner.model import Model
 from planner.model.execution import half

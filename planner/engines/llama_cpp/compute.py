@@ -67,9 +67,7 @@ def _widest_bytes(model: Model, execution: Execution) -> int:
     """Return the widest operation of a layer and the streams beside it, per token."""
     wide = replace(execution, stream=FP32, activations=FP32)
     stream, most = model.hidden * _BYTES, 0
-    for _, part, _ in model.parts:
-        if part is model.head:
-            continue
+    for part in model.distinct_parts:
         for operation in part.operations(Step.prefill(1, _TOKENS), wide):
             beside = _EXPERT_STREAMS if operation.kind == "moe" else _LAYER_STREAMS
             most = max(most, int(operation.live_bytes / _TOKENS) + beside * stream)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from planner.model import Execution, Model
 from planner.model.model import Layer
@@ -67,7 +68,7 @@ class Placing:
     @property
     def stack(self) -> Model:
         """A model of the device's layers only."""
-        return replace(self.model, layers=self.layers, mtp=())
+        return _last_layers(self.model, len(self.layers))
 
     def weights_bytes(self, execution: Execution) -> int:
         """Return the weights of the device: its layers, and the head with its norm.
@@ -82,7 +83,7 @@ class Placing:
         int
             The token table stays on the host; a head that shares it is copied. [bytes]
         """
-        inner = replace(self.model, layers=(), mtp=())
+        inner = _last_layers(self.model, 0)
         layers = self.stack.weights_bytes(execution) - inner.weights_bytes(execution)
         if not self.head:
             return layers
@@ -103,3 +104,9 @@ class Placing:
         if self.devices > 1:
             return self.table_bytes(execution)
         return every - self.weights_bytes(execution)
+
+
+@lru_cache(maxsize=64)
+def _last_layers(model: Model, count: int) -> Model:
+    """A model of the last layers only."""
+    return replace(model, layers=model.layers[len(model.layers) - count :], mtp=())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from planner.arrays import ceil_div
 from planner.engines.vllm.architectures import Exceptions
@@ -89,18 +90,28 @@ def layer_specs(model: Model, rules: CacheRules) -> tuple[LayerSpec, ...]:
         rules = replace(rules, execution=execution)
     kept = {part: exceptions.caches(part) for _, part, _ in model.parts}
     backends = _backends(kept, rules)
-    specs = [
-        spec
+    own = {part: [*_part_specs(part, caches, rules, backends)] for part, caches in kept.items()}
+    if backends:
+        own = _placed(own, kept, rules, backends)
+    return tuple(
+        replace(spec, layer=index)
         for index, layer in enumerate(model.layers)
         for part in layer.parts
-        for spec in _part_specs(index, part, kept[part], rules, backends)
-    ]
-    if not backends:
-        return tuple(specs)
+        for spec in own[part]
+    )
+
+
+def _placed(
+    own: Mapping[Part, list[LayerSpec]], kept: Mapping[Part, tuple[Cache, ...]],
+    rules: CacheRules, backends: list[Backend],
+) -> dict[Part, list[LayerSpec]]:  # fmt: skip
+    """Attention in the block that all of it shares, states in its pages."""
+    specs = [spec for of_part in own.values() for spec in of_part]
     block = block_tokens(backends, rules.block_size)
     mixers = [part for part, caches in kept.items() if _keeps_state(caches)]
     block = align_block(specs, block, backends, rules.states, mixers)
-    return place_states([_in_blocks(spec, block) for spec in specs])
+    placed = iter(place_states([_in_blocks(spec, block) for spec in specs]))
+    return {part: [*islice(placed, len(of_part))] for part, of_part in own.items()}
 
 
 def _backends(kept: Mapping[Part, tuple[Cache, ...]], rules: CacheRules) -> list[Backend]:
@@ -134,43 +145,44 @@ def _keeps_state(caches: Iterable[Cache]) -> bool:
 
 
 def _part_specs(
-    layer: int, part: Part, caches: tuple[Cache, ...], rules: CacheRules, backends: list[Backend]
+    part: Part, caches: tuple[Cache, ...], rules: CacheRules, backends: list[Backend]
 ) -> Iterator[LayerSpec]:
+    """What a part keeps in its layer, as if that were the first one."""
     states = [c for c in caches if isinstance(c, StateCache) and c.kind != "compressor"]
     if states:
         size = sum(c.sequence_bytes(1, rules.execution, tp=rules.tp) for c in states)
         yield LayerSpec(
-            layer=layer, kind="state", block_tokens=1, entry_bytes=size,
+            layer=0, kind="state", block_tokens=1, entry_bytes=size,
             state_blocks=rules.states.blocks(part),
             everywhere=rules.states.mode(part) == "all",
         )  # fmt: skip
     if isinstance(part, CompressedAttention) or any(c.kind == "compressor" for c in caches):
-        yield from _compressed(layer, caches, rules)
+        yield from _compressed(caches, rules)
         return
     for cache in caches:
         if cache not in states:
-            yield _spec(layer, cache, rules, backends)
+            yield _spec(cache, rules, backends)
 
 
-def _spec(layer: int, cache: Cache, rules: CacheRules, backends: list[Backend]) -> LayerSpec:
+def _spec(cache: Cache, rules: CacheRules, backends: list[Backend]) -> LayerSpec:
     execution, tp = rules.execution, rules.tp
     if isinstance(cache, TokenCache):
         kind = _TOKEN_KINDS[cache.kind]
         return LayerSpec(
-            layer=layer, kind=kind, block_tokens=1, window=cache.window,
+            layer=0, kind=kind, block_tokens=1, window=cache.window,
             entry_bytes=cache.token_bytes(execution, tp=tp),
             shape=(cache.heads.units_on_rank(tp), cache.key_dim, cache.value_dim),
             token_ranks=rules.token_ranks if kind == "full" else 1,
         )  # fmt: skip
     if isinstance(cache, EncoderCache):
         return LayerSpec(
-            layer=layer, kind="cross", block_tokens=1,
+            layer=0, kind="cross", block_tokens=1,
             entry_bytes=cache.encoder_token_bytes(execution, tp=tp),
             shape=(cache.heads.units_on_rank(tp), cache.key_dim, cache.value_dim),
         )  # fmt: skip
     if isinstance(cache, LatentCache) and cache.stride == 1 and cache.window is None:
         return LayerSpec(
-            layer=layer, kind="latent", block_tokens=1,
+            layer=0, kind="latent", block_tokens=1,
             entry_bytes=_vector_bytes(cache, execution, backends),
             shape=(1, cache.dim), token_ranks=rules.token_ranks,
         )  # fmt: skip
@@ -182,7 +194,7 @@ def _spec(layer: int, cache: Cache, rules: CacheRules, backends: list[Backend]) 
     )
 
 
-def _compressed(layer: int, caches: Iterable[Cache], rules: CacheRules) -> Iterator[LayerSpec]:
+def _compressed(caches: Iterable[Cache], rules: CacheRules) -> Iterator[LayerSpec]:
     """Window, entries and what the next entry is made of, each padded to rows of its kernel."""
     stride = 1
     for cache in caches:
@@ -190,7 +202,7 @@ def _compressed(layer: int, caches: Iterable[Cache], rules: CacheRules) -> Itera
             stride = cache.stride
             windowed = cache.window is not None
             yield LayerSpec(
-                layer=layer, kind="latent_window" if windowed else "latent",
+                layer=0, kind="latent_window" if windowed else "latent",
                 block_tokens=_WINDOW_TOKENS if windowed else 1,
                 entry_bytes=_packed_bytes(cache), shape=(1, cache.dim), stride=stride,
                 window=cache.window, align_bytes=_COMPRESSED_PAGE_BYTES,
@@ -199,7 +211,7 @@ def _compressed(layer: int, caches: Iterable[Cache], rules: CacheRules) -> Itera
             (tokens,) = cache.shape
             size = cache.sequence_bytes(1, rules.execution, tp=rules.tp) // tokens
             yield LayerSpec(
-                layer=layer, kind="latent_window",
+                layer=0, kind="latent_window",
                 block_tokens=4 if stride == _NARROW_STRIDE else 8, entry_bytes=size,
                 shape=(1, size // 4), window=tokens, align_bytes=_COMPRESSED_PAGE_BYTES,
             )  # fmt: skip

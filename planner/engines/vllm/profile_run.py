@@ -142,9 +142,7 @@ def _forward(model: Model, conditions: Conditions) -> tuple[float, str, int]:
     """Return the widest operation, its name, and the workspace of the experts."""
     step = Step.prefill(1, _TOKENS)
     widest, name, experts, attention = 0.0, "", 0, 0.0
-    for _, part, _ in model.parts:
-        if part is model.head:
-            continue
+    for part in model.distinct_parts:
         for operation in part.operations(step, conditions.execution):
             if operation.kind == "moe":
                 experts = max(experts, _expert_bytes(operation, conditions))

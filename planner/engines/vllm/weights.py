@@ -86,10 +86,14 @@ def loaded_weights(model: Model, execution: Execution, version: Version) -> Load
     blocks: dict[tuple[str, str, int], int] = defaultdict(int)
     stored = execution.weights.extra_bytes
     padding = 0
+    sizes: dict[tuple[Tensor, WeightScheme], tuple[int, int]] = {}
     for layer, tensor, count, scheme in stored_tensors(model, execution.weights):
-        own = tensor.on_rank(execution.layout)
-        size = scheme.tensor_bytes(own)
-        padded = _padding_bytes(own, scheme, version)
+        if (tensor, scheme) not in sizes:
+            own = tensor.on_rank(execution.layout)
+            sizes[tensor, scheme] = (
+                scheme.tensor_bytes(own), _padding_bytes(own, scheme, version)
+            )  # fmt: skip
+        size, padded = sizes[tensor, scheme]
         stored, padding = stored + size * count, padding + padded * count
         module, _, last = tensor.name.rpartition("proj.")
         stem = f"{module}proj.{last}".rpartition(".")[0].rpartition(".")
