@@ -119,7 +119,7 @@ def _quoted(text: str) -> str:
 
 
 def read_lines(lines: Iterable[str]) -> tuple[tuple[str, ...], tuple[CodedColumn, ...]]:
-    """Read a CSV file.
+    r"""Read a CSV file.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ def read_lines(lines: Iterable[str]) -> tuple[tuple[str, ...], tuple[CodedColumn
 
     Examples
     --------
-    >>> names, (kind, rows) = read_lines(["kind,m\\n", "gemm,8\\n", "gemm,16\\n"])
+    >>> names, (kind, rows) = read_lines(["kind,m\n", "gemm,8\n", "gemm,16\n"])
     >>> names, kind.texts.tolist(), rows.cells().tolist()
     (('kind', 'm'), ['gemm'], ['8', '16'])
     """
@@ -167,7 +167,7 @@ def _chunks(body: Iterator[list[str]]) -> Iterator[tuple[int, list[list[str]]]]:
 
 
 def written(header: Sequence[str], columns: Sequence[Iterable[str]]) -> str:
-    """Return columns as the text of a CSV file.
+    r"""Return columns as the text of a CSV file.
 
     Parameters
     ----------
@@ -184,7 +184,7 @@ def written(header: Sequence[str], columns: Sequence[Iterable[str]]) -> str:
     Examples
     --------
     >>> written(["a", "b,c"], [["1", "2"], ["x", "y"]])
-    'a,"b,c"\\n1,x\\n2,y\\n'
+    'a,"b,c"\n1,x\n2,y\n'
     """
     lines = [",".join(map(_quoted, header)), *map(",".join, zip(*columns, strict=True))]
     return "\n".join(lines) + "\n"
