@@ -44,7 +44,14 @@ def shipped_section() -> str:
                 markdown_table(by_device),
                 "Devices that nobody measured take the curves of their next of kin. Deviations of "
                 "measured devices, each left out of the fit in turn with all its rows:",
-                markdown_table(_left_out(list(profiles.values()))),
+                markdown_table(_left_out([each for each in profiles.values() if each.errors])),
+                "Profiles without rows of their own are derived from others: "
+                + "; ".join(
+                    f"{', '.join(each.kinds)} ({each.split.rule})"
+                    for each in profiles.values()
+                    if not each.errors
+                )
+                + ".",
             ]
         )
         + "\n"

@@ -128,7 +128,7 @@ class _Asked:
         columns = columns_of(kind, self.entries, self.device, self.execution, self.implementation)
         kernels: tuple[str | None, ...] = (None,)
         if self.kind == "all_reduce" and "kernel" not in columns:
-            kernels = ALL_REDUCE_KERNELS
+            kernels = ALL_REDUCE_KERNELS[self._across() :]
         work = work_of_entries(self.entries)
         if self.kind in STREAMED:
             columns["total_bytes"] = work.moved_bytes
@@ -139,6 +139,13 @@ class _Asked:
                 columns["kernel"] = flat(self.entries, [kernel] * len(self.entries))
             found.append(operation_times(kind, columns, devices, profile, work))
         return found
+
+    def _across(self) -> bool:
+        """Whether ranks stand on several nodes, where only NCCL goes."""
+        link = self.device.scale_up
+        most = link.devices if link else None
+        spans = [entry.item.operation.shape.get("span", 1) for entry in self.entries]
+        return most is not None and max(spans) > most
 
     def streamed(self, floors: np.ndarray, profiles: Mapping[str, Calibration]) -> KindTimes:
         """What only moves bytes: from the user's own measurements, else by a constant share."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from planner.cost.collectives import crossing_bytes, message_s
 from planner.hardware import Hardware, Link
 from planner.model import Layout, Operation
 
@@ -14,11 +15,13 @@ class Links:
     """Links by the number of devices in a row among which a group stands.
 
     ``otherwise`` is what groups talk over whose span is not among them, ``offload`` what joins the
-    device to the weights and caches that live elsewhere.
+    device to the weights and caches that live elsewhere. ``node`` is what groups that span several
+    nodes stand on.
     """
 
     spans: tuple[tuple[int, Link | None], ...] = ()
     otherwise: Link | None = None
+    node: Hardware | None = None
     offload: Link | None = None
 
     @classmethod
@@ -46,7 +49,8 @@ class Links:
         """
         sizes = (layout.tp, layout.tp * layout.cp, layout.replica_devices, layout.joined_devices)
         spans = set(sizes) - {1}
-        return cls(tuple((span, hardware.link(span)[0]) for span in sorted(spans)))
+        node = hardware if hardware.network is not None else None
+        return cls(tuple((span, hardware.link(span)[0]) for span in sorted(spans)), node=node)
 
     def carrying(self, operation: Operation) -> Link | None:
         """Return what an operation's messages go over.
@@ -70,7 +74,10 @@ class Links:
         if "ranks" not in operation.shape:
             return None
         span = operation.shape.get("span")
-        return next((link for known, link in self.spans if known == span), self.otherwise)
+        found = next((link for known, link in self.spans if known == span), self.otherwise)
+        if found is None or self.node is None or found is not self.node.network:
+            return found
+        return _fed_together(operation, found, self.node)
 
     def notes(self, hardware: Hardware) -> Iterator[str]:
         """Yield what the reader should know about the links.
@@ -94,3 +101,23 @@ class Links:
             note = hardware.link(span)[1]
             if note:
                 yield note
+
+
+def _fed_together(operation: Operation, network: Link, node: Hardware) -> Link:
+    """A network as ranks see it that first combine inside their nodes, each node using all ports.
+
+    Its rate gives the time at the bandwidth bound by the formula of ranks that stand alone.
+    """
+    ranks, span = int(operation.shape["ranks"]), int(operation.shape["span"])
+    direct = node.scale_up
+    most = (direct.devices if direct else None) or 1
+    each = max(ranks * most // span, 1)
+    if direct is None or each == 1 or operation.kind == "send_recv":
+        return network
+    port, inside = network.per_direction_bytes_per_s, direct.among(each).per_direction_bytes_per_s
+    _, least = crossing_bytes(operation.kind, 1.0, ranks=ranks, nodes=ranks / each)
+    bound_s = max(
+        message_s(operation.kind, 1.0, ranks=each, link_bytes_per_s=inside), least / (each * port)
+    )
+    alone_s = message_s(operation.kind, 1.0, ranks=ranks, link_bytes_per_s=1.0)
+    return Link(kind=network.kind, per_direction_bytes_per_s=alone_s / bound_s)

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from planner.cost.calibration import Calibration
+from planner.cost.collectives import crossing_bytes
 from planner.cost.efficiency import Times, operation_times
 from planner.cost.work import Columns, codes_of
 from planner.hardware import Device
@@ -143,7 +144,7 @@ def _across(
     }  # fmt: skip
     near = _in_pieces(kind, local, devices, profile)
     apart = (each < 2) | (not inside)
-    volume, least = _crossing(kind, message, ranks, nodes)
+    volume, least = crossing_bytes(kind, message, ranks=ranks, nodes=nodes)
     network_s = volume / rate / NETWORK_FRACTION
     near_s = np.where(apart, 0.0, near.time_s)
     time_s = np.maximum(near_s, network_s) + HOP_S * np.log2(nodes)
@@ -161,22 +162,6 @@ def _across(
         bound=np.where(time_s > 4 * network_s, "overhead", bound).astype(object),
         reason=reason,
     )
-
-
-def _crossing(
-    kind: str, message: np.ndarray, ranks: np.ndarray, nodes: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Bytes that cross a node's edge one way: as NCCL sends them, and at least."""
-    each, of_nodes = ranks / nodes, (nodes - 1) / nodes
-    if kind == "all_reduce":
-        rings = 2 * (ranks - 1) / ranks * message
-        return np.where(nodes == 2, message, rings), 2 * of_nodes * message
-    if kind == "all_to_all":
-        sent = each * of_nodes * message
-        return sent, sent
-    if kind == "send_recv":
-        return each * message, each * message
-    return (ranks - 1) / ranks * message, of_nodes * message
 
 
 def _reasons(columns: Columns, each: np.ndarray, rate: np.ndarray, most: np.ndarray) -> np.ndarray:

@@ -184,9 +184,9 @@ def _figures(
     found = load("planner.cost.shapes:operations_of")(kind, {**shape, **step}, execution)
     rows = len(next(iter(step.values())))
     totals = np.zeros((3, rows))
-    for _, operation, count in found:
+    for _, operation, times in found:
         moved = operation.read_bytes + operation.write_bytes
-        totals += count * np.array(
+        totals += times * np.array(
             [np.broadcast_to(x, rows) for x in (operation.flop, moved, operation.message_bytes)],
             dtype=float,
         )

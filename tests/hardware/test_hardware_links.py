@@ -1,9 +1,16 @@
 """Counts of devices, and what groups of them talk over."""
 
+from dataclasses import replace
+
 import pytest
 
+from planner.cost.collectives import message_s
+from planner.cost.links import Links
 from planner.errors import ScenarioError
 from planner.hardware import Link, load_hardware
+from planner.model import Layout
+from planner.model.execution import half
+from planner.model.operation import all_reduce
 
 
 def test_count_defaults_to_one_device_or_a_whole_node():
@@ -80,3 +87,22 @@ def test_rack_scale_domain():
 def test_among_never_exceeds_the_whole():
     link = Link(kind="mesh", per_direction_bytes_per_s=100e9, per_peer_bytes_per_s=40e9)
     assert [link.among(n).per_direction_bytes_per_s for n in (2, 3, 4)] == [40e9, 80e9, 100e9]
+
+
+def test_a_node_feeds_the_network_through_all_its_ports() -> None:
+    """Ranks combine inside their node first: the bound is that of the node's eight ports."""
+    hardware = load_hardware("8x-h100-sxm", 32)
+    links = Links.of(hardware, Layout(tp=32))
+    message = all_reduce("x", 8192, 8192, replace(half(), layout=Layout(tp=32)))
+    found = links.carrying(message)
+    assert found is not None
+    seconds = message_s(
+        "all_reduce", 1e9, ranks=32, link_bytes_per_s=found.per_direction_bytes_per_s
+    )
+    inside, between = 2 * 7 / 8 / 450, 2 * 3 / 4 / (8 * 50)
+    assert seconds == pytest.approx(max(inside, between))
+    alone = Links.of(load_hardware("8x-h100-sxm", 8), Layout(tp=8)).carrying(
+        all_reduce("x", 1, 8192, replace(half(), layout=Layout(tp=8)))
+    )
+    assert alone is not None
+    assert alone.per_direction_bytes_per_s == 450e9
