@@ -66,6 +66,28 @@ class CodedColumn:
         column[:] = texts
         return cls(column, codes)
 
+    @classmethod
+    def of_cells(cls, cells: Sequence[str]) -> CodedColumn:
+        """Return a column as it is written.
+
+        Parameters
+        ----------
+        cells : sequence of str
+            Its cells, row by row.
+
+        Returns
+        -------
+        CodedColumn
+            The column.
+
+        Examples
+        --------
+        >>> CodedColumn.of_cells(["bf16", "fp8", "bf16"]).codes.tolist()
+        [0, 1, 0]
+        """
+        place = {text: code for code, text in enumerate(dict.fromkeys(cells))}
+        return cls.of(list(place), np.array([place[cell] for cell in cells], dtype=np.int64))
+
     def cells(self, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
         """Return the cells as they are written.
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from planner.cli import run
+from planner.coded_columns import CodedColumn
 from planner.cost.work import SHAPE_COLUMNS
 from planner.hardware import device_ids
 from planner.operation_table import OperationTable, predict_table
@@ -40,7 +41,9 @@ SHAPES: dict[str, dict[str, object]] = {
 def table_of(*rows: dict[str, object]) -> OperationTable:
     header = tuple(dict.fromkeys(name for row in rows for name in row))
     cells = tuple(tuple(str(row.get(name, "")) for row in rows) for name in header)
-    return OperationTable(name="rows.csv", header=header, cells=cells)
+    return OperationTable(
+        name="rows.csv", header=header, columns=tuple(map(CodedColumn.of_cells, cells))
+    )
 
 
 def row(kind: str, **fields: object) -> dict[str, object]:
@@ -77,7 +80,7 @@ def test_no_cell_makes_a_traceback_or_a_guess(
         table = table_of(row(kind, **{column: cell}))
         path = tmp_path / "rows.csv"
         with path.open("w", newline="") as stream:
-            csv.writer(stream).writerows([table.header, *zip(*table.cells, strict=True)])
+            csv.writer(stream).writerows([table.header, *table.lines()])
         code = run(["predict", str(path)])
         said = capsys.readouterr()
         assert code in (0, 2), said.err

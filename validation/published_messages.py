@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from planner.coded_columns import CodedColumn
 from planner.operation_table import OperationTable, predict_table
 from planner.spec_folders import read_spec, validate
 from planner.units import format_bytes
@@ -119,7 +120,9 @@ def predicted_messages(path: Path = RECORD) -> Predicted:
     rows = len(record.measured)
     nccl = [("bf16",) * rows, ("nccl:NCCL",) * rows]
     table = OperationTable(
-        name=path.name, header=(*names, "dtype", "kernel"), cells=(*cells, *nccl)
+        name=path.name,
+        header=(*names, "dtype", "kernel"),
+        columns=tuple(map(CodedColumn.of_cells, (*cells, *nccl))),
     )
     times = predict_table(table)
     return Predicted(record, times.time_s, times.p10_s, times.p90_s)
